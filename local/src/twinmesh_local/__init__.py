@@ -1,0 +1,1 @@
+"""The mesh on one machine: supervisor, stores, issuer, plant."""

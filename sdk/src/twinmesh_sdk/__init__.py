@@ -1,0 +1,1 @@
+"""The SDK with which a domain team builds its twin."""

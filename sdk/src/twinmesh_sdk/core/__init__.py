@@ -1,0 +1,1 @@
+"""What the mesh holds true everywhere: ids, times, trust, events, errors. Standard library only."""

@@ -1,0 +1,1 @@
+"""What every twin needs from outside, as protocols in domain words."""

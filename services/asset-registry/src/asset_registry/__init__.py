@@ -1,0 +1,1 @@
+"""Identity, topology and configuration of assets."""

@@ -1,0 +1,1 @@
+"""Specific energy, wasted energy and meter totals."""

@@ -1,0 +1,1 @@
+"""Condition, evidence and the maintenance work queue."""

@@ -1,0 +1,1 @@
+"""Readings: ingress to truth, freshness, history."""
