@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROTOS = sorted((ROOT / "proto/twinmesh").rglob("*.proto"))
-SERVICES = sorted(p.name for p in (ROOT / "services").iterdir() if p.is_dir()) + ["governance"]
+SERVICES = [*sorted(p.name for p in (ROOT / "services").iterdir() if p.is_dir()), "governance"]
 UNIT_SUFFIX = re.compile(
     r"_(s|ms|us|h|w|kw|wh|kwh|j|pa|m|mm|m2|m3|m3_per_s|k|hz|ratio|v|a|kg|kg_per_kwh|count|per_s)$"
 )
