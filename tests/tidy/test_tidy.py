@@ -85,7 +85,7 @@ def test_broad_excepts_log_or_raise():
             if re.match(r"\s*except (Exception|BaseException)\b", line):
                 body = "\n".join(lines[number : number + 12])
                 assert re.search(r"log(ger)?\.exception|\braise\b", body), (
-                    f"{path.relative_to(ROOT)}:{number + 1}: catch what you expect, or log.exception, "
+                    f"{path.relative_to(ROOT)}:{number + 1}: catch what you expect, log.exception, "
                     "or raise"
                 )
 
