@@ -1,0 +1,141 @@
+"""What the mesh must be able to read when governance is down: the snapshot in KV and objects."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from governance.decide.budgets import aggregate_budgets
+from governance.model.contracts import Contract, ContractState, Mesh
+from governance.model.releases import ModelState, ModelVersion
+from twinmesh_sdk.core.times import format_time
+
+_IN_FORCE = (ContractState.ACTIVE, ContractState.PENDING, ContractState.ACCEPTED)
+
+
+def contract_entries(mesh: Mesh) -> dict[str, bytes]:
+    """Return every key of the bucket `contracts` with its value; equal meshes give equal bytes."""
+    entries: dict[str, Any] = {}
+    for service in sorted({str(c.bundle.service) for c in mesh.contracts}):
+        if entry := _active_entry(mesh.of(service)):
+            entries[f"active.{service}"] = entry
+    entries |= _event_entries(mesh)
+    if mesh.supergraph is not None:
+        entries["supergraph"] = {
+            "digest": mesh.supergraph.digest,
+            "object": f"supergraph-{mesh.supergraph.digest}",
+            "subgraphs": mesh.supergraph.urls,
+        }
+    entries["budgets"] = aggregate_budgets(c.bundle for c in mesh.active().values())
+    return {key: _json(value) for key, value in entries.items()}
+
+
+def objects(mesh: Mesh) -> dict[str, bytes]:
+    """Return every object of the store `bundles` that must be there, by name."""
+    found: dict[str, bytes] = {}
+    if mesh.supergraph is not None:
+        found[f"supergraph-{mesh.supergraph.digest}"] = mesh.supergraph.sdl.encode()
+    for contract in mesh.contracts:
+        if contract.state in _IN_FORCE:
+            found[f"bundle-{contract.bundle.digest}"] = bundle_object(contract)
+    return found
+
+
+def bundle_object(contract: Contract) -> bytes:
+    """Return a bundle as the object store holds it; the descriptor set is an object beside it."""
+    bundle = contract.bundle
+    return _json(
+        {
+            "service": str(bundle.service),
+            "version": str(bundle.version),
+            "digest": bundle.digest,
+            "charter": bundle.charter,
+            "sdl": bundle.sdl,
+            "descriptor_set_hex": bundle.descriptor_set.hex(),
+            "events": [{"type": e.type, "message": e.message} for e in bundle.events],
+        }
+    )
+
+
+def model_entries(models: Iterable[ModelVersion]) -> dict[str, bytes]:
+    """Return every key of the bucket `models`: `active.<name>` for models with an activation.
+
+    The top level names the activation that begins last; `schedule` lists all that are not
+    retired, so that a reader can choose the one in force at its own plant time and scope.
+    """
+    by_name: dict[str, list[ModelVersion]] = {}
+    for model in models:
+        if model.state is ModelState.ACTIVE and model.activation is not None:
+            by_name.setdefault(str(model.name), []).append(model)
+    entries = {}
+    for name, versions in by_name.items():
+        schedule = sorted(
+            (_release(model) for model in versions),
+            key=lambda r: (r["effective_from"], r["version"]),
+        )
+        entries[f"active.{name}"] = _json({**schedule[-1], "schedule": schedule})
+    return entries
+
+
+def _active_entry(versions: tuple[Contract, ...]) -> dict[str, Any] | None:
+    current = next((c for c in versions if c.state is ContractState.ACTIVE), None)
+    current = current or next((c for c in versions if c.state is ContractState.PENDING), None)
+    if current is None:
+        return None
+    bundle = current.bundle
+    return {
+        "service": str(bundle.service),
+        "version": str(bundle.version),
+        "digest": bundle.digest,
+        "accepted": [c.bundle.digest for c in versions if c.state in _IN_FORCE],
+        "state": str(current.state),
+        "subgraph": (
+            {"url": bundle.subgraph_url, "sdl_digest": bundle.sdl_digest} if bundle.sdl else None
+        ),
+        "pushed_at": format_time(current.pushed_at),
+    }
+
+
+def _event_entries(mesh: Mesh) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for contract in sorted(mesh.contracts, key=lambda c: c.bundle.version):
+        for event in contract.bundle.events:
+            known = entries.get(f"event.{event.type}", {})
+            digests = list(known.get("digests", ()))
+            digest = contract.bundle.event_digests.get(event.type, "")
+            if contract.state in _IN_FORCE and digest not in digests:
+                digests.append(digest)
+            current = contract.state in (ContractState.ACTIVE, ContractState.PENDING)
+            entries[f"event.{event.type}"] = {
+                "type": event.type,
+                "message": event.message,
+                "digests": digests,
+                "service": str(contract.bundle.service),
+                "status": "ACTIVE" if current else "RETIRED",
+            }
+    return entries
+
+
+def _release(model: ModelVersion) -> dict[str, Any]:
+    assert model.activation is not None
+    return {
+        "name": str(model.name),
+        "version": str(model.version),
+        "digest": str(model.artefact_digest),
+        "approved_by": model.approved_by,
+        "submitted_by": model.submitted_by,
+        "effective_from": format_time(model.activation.effective_from),
+        "effective_to": _time_or_none(model.activation.effective_to),
+        "scope": {
+            "asset_classes": sorted(model.scope.asset_classes),
+            "sites": sorted(model.scope.sites),
+        },
+    }
+
+
+def _time_or_none(moment: datetime | None) -> str | None:
+    return format_time(moment) if moment is not None else None
+
+
+def _json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,1 @@
+"""What governance holds true: contracts, charters, findings, model releases, audit entries."""

@@ -1,0 +1,27 @@
+"""Show the mesh what is in force."""
+
+from governance.decide import publication
+from governance.ports import Noticeboard, Registry
+
+
+class Publish:
+    """Show the mesh what is in force; repeating it changes nothing."""
+
+    def __init__(self, registry: Registry, board: Noticeboard) -> None:
+        self._registry = registry
+        self._board = board
+
+    async def __call__(self) -> int:
+        """Bring the noticeboard up to the registry, alone: an older snapshot never comes last.
+
+        Returns:
+            How many entries and objects were written or removed.
+        """
+        async with self._registry.exclusive() as session:
+            mesh = await session.mesh()
+            models = await session.models()
+            return await self._board.show(
+                contracts=publication.contract_entries(mesh),
+                models=publication.model_entries(models),
+                objects=publication.objects(mesh),
+            )
