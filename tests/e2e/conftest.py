@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,21 +63,21 @@ def recordings() -> Path:
 
 
 @pytest.fixture(scope="session")
-def replayed(recordings, tmp_path_factory) -> Iterator[DemoRun]:
+def replayed(recordings, tmp_path_factory) -> DemoRun:
     """Return the run over all recordings."""
-    yield run_demo(tmp_path_factory.mktemp("replayed"), DATA=str(recordings))
+    return run_demo(tmp_path_factory.mktemp("replayed"), DATA=str(recordings))
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory) -> Iterator[DemoRun]:
+def simulated(tmp_path_factory) -> DemoRun:
     """Return the run of a bare checkout: the simulated plant."""
-    yield run_demo(tmp_path_factory.mktemp("simulated"))
+    return run_demo(tmp_path_factory.mktemp("simulated"))
 
 
 @pytest.fixture(scope="session")
-def simulated_on_neo4j(tmp_path_factory) -> Iterator[DemoRun]:
+def simulated_on_neo4j(tmp_path_factory) -> DemoRun:
     """Return the same run with Neo4j as the graph, or skip by name."""
     local = shutil.which("java") and shutil.which("mvn")
     if not local and "NEO4J_URI" not in os.environ:
         pytest.skip("needs Neo4j: install a JDK 17 and Maven, or set NEO4J_URI")
-    yield run_demo(tmp_path_factory.mktemp("on-neo4j"), GRAPH="neo4j")
+    return run_demo(tmp_path_factory.mktemp("on-neo4j"), GRAPH="neo4j")

@@ -1,4 +1,4 @@
-"""`make demo ONCE=1`: one replay, everything accounted for, everything asked through public doors."""
+"""`make demo ONCE=1`: everything accounted for, everything asked through public doors."""
 
 import pytest
 
