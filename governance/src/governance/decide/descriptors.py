@@ -1,9 +1,8 @@
 """Reading a descriptor set: which messages and packages it defines."""
 
-from collections.abc import Iterable
 from functools import lru_cache
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
 
 from governance.model.contracts import Bundle
@@ -25,11 +24,12 @@ def read_descriptors(descriptor_set: bytes) -> FileDescriptorSet:
 
 
 def message_names(descriptor_set: bytes) -> frozenset[str]:
-    """Return the full names of all messages, nested ones included."""
-    names: set[str] = set()
-    for file in read_descriptors(descriptor_set).file:
-        names.update(_nested(file.package, file.message_type))
-    return frozenset(names)
+    """Return the full names of the messages that an event may carry: nested ones may not."""
+    return frozenset(
+        f"{file.package}.{message.name}" if file.package else message.name
+        for file in read_descriptors(descriptor_set).file
+        for message in file.message_type
+    )
 
 
 def packages(descriptor_set: bytes) -> frozenset[str]:
@@ -65,10 +65,3 @@ def check_descriptors(bundle: Bundle) -> list[Finding]:
             if dependency not in files
         ]
     return findings
-
-
-def _nested(prefix: str, messages: Iterable[DescriptorProto]) -> Iterable[str]:
-    for message in messages:
-        name = f"{prefix}.{message.name}" if prefix else message.name
-        yield name
-        yield from _nested(name, message.nested_type)

@@ -4,10 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from twinmesh_sdk.core.errors import ForbiddenError, NotFoundError, TwinError
-from twinmesh_sdk.core.principal import SERVICE_ROLE, Principal
-from twinmesh_sdk.ports.clock import Clock
-
 from governance.decide import releases
 from governance.decide.releases import Released
 from governance.model.audit import AuditEntry
@@ -15,6 +11,9 @@ from governance.model.contracts import Version
 from governance.model.releases import ArtefactDigest, BackTest, ModelName, ModelVersion, Scope
 from governance.ports import Registry
 from governance.usecases.publishing import Publish
+from twinmesh_sdk.core.errors import ForbiddenError, NotFoundError, TwinError
+from twinmesh_sdk.core.principal import SERVICE_ROLE, Principal
+from twinmesh_sdk.ports.clock import Clock
 
 SUBMIT_ROLE: Final = "models.submit"
 APPROVE_ROLE: Final = "models.approve"

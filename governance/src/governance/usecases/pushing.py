@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
-from twinmesh_sdk.core.principal import Principal
-from twinmesh_sdk.ports.clock import Clock
-
 from governance.decide.protobuf_changes import ProtobufChange
 from governance.decide.registration import Judgement, Pushed, judge
 from governance.model.audit import AuditEntry
 from governance.model.contracts import MAX_BUNDLES, Bundle, ContractState, Mesh
 from governance.ports import BreakingOracle, Composer, Registry
 from governance.usecases.publishing import Publish
+from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
+from twinmesh_sdk.core.principal import Principal
+from twinmesh_sdk.ports.clock import Clock
 
 PUSH_ROLE: Final = "contracts.push"
 

@@ -1,11 +1,11 @@
 """Read what governance holds."""
 
-from twinmesh_sdk.core.principal import Principal
-
 from governance.model.audit import AuditEntry
-from governance.model.contracts import Mesh
+from governance.model.contracts import Contract, Mesh, Version
 from governance.model.releases import ModelVersion
 from governance.ports import Registry
+from twinmesh_sdk.core.errors import NotFoundError
+from twinmesh_sdk.core.principal import Principal
 
 
 class ReadGovernance:
@@ -18,6 +18,33 @@ class ReadGovernance:
         """Return all contracts and the supergraph in force."""
         mesh, _ = await self._registry.read()
         return mesh
+
+    async def contracts(self, service: str = "") -> list[Contract]:
+        """Return every service's contract in force (or its newest), or all versions of one."""
+        mesh = await self.mesh()
+        if service:
+            return list(mesh.of(service))
+        chosen = []
+        for name in sorted({str(c.bundle.service) for c in mesh.contracts}):
+            active = mesh.active().get(name)
+            chosen.append(active or mesh.of(name)[0])
+        return chosen
+
+    async def contract(self, service: str, version: Version | None) -> Contract:
+        """Return one version, or without a version the active (else the newest) one.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        mesh = await self.mesh()
+        if version is not None:
+            found = mesh.version(service, version)
+        else:
+            found = mesh.active().get(service) or next(iter(mesh.of(service)), None)
+        if found is None:
+            wanted = f"{service} {version}" if version else service
+            raise NotFoundError(f"no contract {wanted[:80]}", hint="push it first")
+        return found
 
     async def models(self, name: str = "") -> list[ModelVersion]:
         """Return model versions, newest first; of one model when `name` is set."""

@@ -1,0 +1,266 @@
+"""Protobuf to governance's model and back; the only translator."""
+
+import json
+import math
+from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from governance.decide.registration import Pushed
+from governance.model.audit import AuditEntry
+from governance.model.contracts import (
+    MAX_CHARTER_BYTES,
+    Bundle,
+    Contract,
+    ContractState,
+    EventDeclaration,
+    ServiceName,
+    Version,
+)
+from governance.model.findings import Finding, Severity
+from governance.model.releases import BackTest, ModelState, ModelVersion, Scope
+from twinmesh.governance.v1 import contract_pb2, governance_service_pb2, model_pb2
+from twinmesh_sdk.contract import bundle_digest, canonical_json, event_schema_digest
+from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
+from twinmesh_sdk.wire import moment, timestamp
+
+SEVERITY_TO_PB: Final = {
+    Severity.ERROR: contract_pb2.SEVERITY_ERROR,
+    Severity.PENDING: contract_pb2.SEVERITY_PENDING,
+    Severity.WARNING: contract_pb2.SEVERITY_WARNING,
+}
+STATE_TO_PB: Final = {
+    ContractState.ACTIVE: contract_pb2.CONTRACT_STATE_ACTIVE,
+    ContractState.PENDING: contract_pb2.CONTRACT_STATE_PENDING,
+    ContractState.REFUSED: contract_pb2.CONTRACT_STATE_REFUSED,
+    ContractState.ACCEPTED: contract_pb2.CONTRACT_STATE_ACCEPTED,
+    ContractState.SUPERSEDED: contract_pb2.CONTRACT_STATE_SUPERSEDED,
+}
+MODEL_STATE_TO_PB: Final = {
+    ModelState.SUBMITTED: model_pb2.MODEL_STATE_SUBMITTED,
+    ModelState.APPROVED: model_pb2.MODEL_STATE_APPROVED,
+    ModelState.ACTIVE: model_pb2.MODEL_STATE_ACTIVE,
+    ModelState.RETIRED: model_pb2.MODEL_STATE_RETIRED,
+}
+
+
+def bundle_from_pb(message: contract_pb2.ContractBundle) -> Bundle:
+    """Read a pushed bundle and compute its digest anew.
+
+    Raises:
+        InvalidInputError: No service name, no version, a charter that is no JSON object, or a
+            digest other than the sender's.
+    """
+    return make_bundle(
+        service=message.service,
+        version=message.version,
+        charter=read_charter(message.charter_json),
+        sdl=message.sdl,
+        descriptor_set=message.descriptor_set,
+        events=tuple(EventDeclaration(e.type, e.message) for e in message.events),
+        subgraph_url=message.subgraph_url,
+        claimed_digest=message.digest,
+    )
+
+
+def make_bundle(
+    *,
+    service: str,
+    version: str,
+    charter: dict[str, Any],
+    sdl: str,
+    descriptor_set: bytes,
+    events: tuple[EventDeclaration, ...],
+    subgraph_url: str,
+    claimed_digest: str = "",
+) -> Bundle:
+    """Make a bundle of its parts, with the digest that all of the mesh computes.
+
+    Raises:
+        InvalidInputError: See `bundle_from_pb`.
+    """
+    digest = bundle_digest(
+        service=service,
+        version=version,
+        charter=charter,
+        sdl=sdl,
+        descriptors=descriptor_set,
+        events=events,  # type: ignore[arg-type]  # the SDK's declaration has the same two parts
+    )
+    if claimed_digest and claimed_digest != digest:
+        raise InvalidInputError(
+            f"{service[:60]}: the sender's digest {claimed_digest[:12]} is not that of what "
+            f"arrived, {digest[:12]}",
+            hint="push with the SDK of the mesh's release",
+        )
+    return Bundle(
+        service=ServiceName(service),
+        version=Version.parse(version),
+        charter=charter,
+        sdl=sdl,
+        descriptor_set=descriptor_set,
+        events=events,
+        subgraph_url=subgraph_url,
+        digest=digest,
+        event_digests={e.type: _event_digest(descriptor_set, e.message) for e in events},
+    )
+
+
+def _event_digest(descriptor_set: bytes, message: str) -> str:
+    """Return the digest of an event's schema; empty when it is missing, which a rule reports."""
+    try:
+        return event_schema_digest(descriptor_set, message)
+    except InvalidInputError:
+        return ""
+
+
+def read_charter(data: bytes) -> dict[str, Any]:
+    """Read a charter sent as JSON.
+
+    Raises:
+        LimitExceededError: It is too large.
+        InvalidInputError: It is no JSON object.
+    """
+    if len(data) > MAX_CHARTER_BYTES:
+        raise LimitExceededError(f"a charter has at most {MAX_CHARTER_BYTES} bytes")
+    try:
+        charter = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError("charter_json is not JSON") from error
+    if not isinstance(charter, dict):
+        raise InvalidInputError("charter_json is not a JSON object")
+    return charter
+
+
+def bundle_to_pb(bundle: Bundle) -> contract_pb2.ContractBundle:
+    """Return a bundle as it is pushed."""
+    return contract_pb2.ContractBundle(
+        service=bundle.service,
+        version=str(bundle.version),
+        charter_json=canonical_json(bundle.charter),
+        sdl=bundle.sdl,
+        descriptor_set=bundle.descriptor_set,
+        events=[
+            contract_pb2.EventDeclaration(type=e.type, message=e.message) for e in bundle.events
+        ],
+        subgraph_url=bundle.subgraph_url,
+        digest=bundle.digest,
+    )
+
+
+def finding_to_pb(finding: Finding) -> contract_pb2.Finding:
+    """Return a finding's message."""
+    return contract_pb2.Finding(
+        severity=SEVERITY_TO_PB[finding.severity],
+        code=finding.code,
+        subject=finding.subject,
+        message=finding.message,
+        hint=finding.hint,
+        service=finding.service,
+    )
+
+
+def pushed_to_pb(outcome: Pushed) -> contract_pb2.PushOutcome:
+    """Return what became of a bundle."""
+    return contract_pb2.PushOutcome(
+        service=outcome.bundle.service,
+        version=str(outcome.bundle.version),
+        digest=outcome.bundle.digest,
+        state=STATE_TO_PB[outcome.state],
+        changed=outcome.changed,
+        findings=[finding_to_pb(f) for f in outcome.findings],
+    )
+
+
+def contract_to_pb(contract: Contract) -> contract_pb2.Contract:
+    """Return a registered contract without its schemas."""
+    bundle = contract.bundle
+    return contract_pb2.Contract(
+        service=bundle.service,
+        version=str(bundle.version),
+        digest=bundle.digest,
+        state=STATE_TO_PB[contract.state],
+        kind=bundle.kind,
+        team=bundle.owner.get("team", ""),
+        contact=bundle.owner.get("contact", ""),
+        subgraph_url=bundle.subgraph_url,
+        sdl_digest=bundle.sdl_digest,
+        events=[
+            contract_pb2.EventDeclaration(type=e.type, message=e.message) for e in bundle.events
+        ],
+        consumes=bundle.consumes,
+        pushed_at=timestamp(contract.pushed_at),
+        pushed_by=contract.pushed_by,
+        findings=[finding_to_pb(f) for f in contract.findings],
+    )
+
+
+def scope_from_pb(message: model_pb2.ModelScope) -> Scope:
+    """Return the scope in a message."""
+    return Scope(frozenset(message.asset_classes), frozenset(message.sites))
+
+
+def back_test_from_pb(message: model_pb2.BackTest) -> BackTest:
+    """Return the back-test in a message; figures without a metric are none."""
+    for figure in (message.achieved, message.baseline_achieved):
+        if not math.isfinite(figure):
+            raise InvalidInputError("a back-test's figures must be finite")
+    return BackTest(
+        reference=message.reference,
+        metric=message.metric,
+        achieved=message.achieved if message.metric else None,
+        baseline=message.baseline,
+        baseline_achieved=message.baseline_achieved if message.baseline else None,
+        data_digest=message.data_digest,
+    )
+
+
+def model_to_pb(model: ModelVersion) -> model_pb2.ModelVersion:
+    """Return a model version's message."""
+    period = model.activation
+    test = model.back_test
+    return model_pb2.ModelVersion(
+        name=model.name,
+        version=str(model.version),
+        artefact_digest=model.artefact_digest,
+        state=MODEL_STATE_TO_PB[model.state],
+        scope=model_pb2.ModelScope(
+            asset_classes=sorted(model.scope.asset_classes), sites=sorted(model.scope.sites)
+        ),
+        back_test=model_pb2.BackTest(
+            reference=test.reference,
+            metric=test.metric,
+            achieved=test.achieved or 0.0,
+            baseline=test.baseline,
+            baseline_achieved=test.baseline_achieved or 0.0,
+            data_digest=test.data_digest,
+        ),
+        description=model.description,
+        submitted_by=model.submitted_by,
+        submitted_at=timestamp(model.submitted_at),
+        approved_by=model.approved_by,
+        approved_at=timestamp(model.approved_at),
+        approval_note=model.approval_note,
+        effective_from=timestamp(period.effective_from) if period else None,
+        effective_to=timestamp(period.effective_to) if period else None,
+    )
+
+
+def audit_to_pb(entry: AuditEntry) -> governance_service_pb2.AuditEntry:
+    """Return an audit entry's message."""
+    return governance_service_pb2.AuditEntry(
+        sequence=entry.sequence,
+        recorded_at=timestamp(entry.recorded_at),
+        actor=entry.actor,
+        tenant=entry.tenant,
+        action=entry.action,
+        subject=entry.subject,
+        outcome=entry.outcome,
+        detail_json=json.dumps(entry.detail, sort_keys=True),
+    )
+
+
+def time_or_none(message: Any, field: str) -> Any:  # noqa: ANN401 - any message with a timestamp
+    """Return a timestamp field as a time; None when it is unset."""
+    value: Timestamp = getattr(message, field)
+    return moment(value) if message.HasField(field) else None
