@@ -1,1 +1,1 @@
-"""The plant: what stands in for devices and historians on one machine, through the doors of a real plant."""
+"""The plant: stands in for devices and historians, and uses the doors of a real plant."""

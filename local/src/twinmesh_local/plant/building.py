@@ -1,7 +1,7 @@
-"""A building with its weather: deterministic functions of absolute time, so that any window can be asked for.
+"""A building with its weather: deterministic functions of absolute time, for any window.
 
-Noise is a hash of the interval's number, not a running generator: the same interval has the same energy
-whenever, and in whatever order, it is computed.
+Noise is a hash of the interval's number, not a running generator: the same interval has the same
+energy whenever, and in whatever order, it is computed.
 """
 
 from typing import Final
@@ -49,7 +49,7 @@ def hashed_normal(index: Stamps, *, stream: int) -> Array:
 def outdoor_temperature_k(stamps: Stamps) -> Array:
     """Return the outdoor air temperature: a year's wave, a day's wave, and weather of a few days.
 
-    Source: amplitudes after the climate of southern England (mean 10.5, summer 17.5, day 8 K peak to peak).
+    Source: amplitudes after the climate of southern England (year 14 K, day 8 K peak to peak).
     """
     day = stamps / _DAY_US
     year = np.cos(2.0 * np.pi * (day - 200.0) / 365.25)  # 1970-07-20 is near the warmest day
@@ -105,7 +105,7 @@ def intervals(start_us: int, end_us: int) -> Stamps:
 
 
 def electricity_register_j(stamps: Stamps) -> Array:
-    """Return the meter's register at the stamps: all energy since `METER_ZERO_US`, never falling."""
+    """Return the meter's register at the stamps: all energy since `METER_ZERO_US`."""
     if stamps.size == 0:
         return np.zeros(0)
     every = intervals(METER_ZERO_US, int(stamps[-1]))

@@ -1,9 +1,10 @@
 """Centrifugal pump physics: plain functions of arrays, SI units, no time, no randomness.
 
 Sources:
-    Affinity laws and curve shapes: J. F. Guelich, Centrifugal Pumps, 3rd ed., 2014, sections 3.5 (similarity),
-    4.1 (characteristics) and 6.2.3 (NPSH). Loss of a throttled valve: I. E. Idelchik, Handbook of Hydraulic
-    Resistance, 4th ed., section 9 (loss coefficient falls with the square of the opening).
+    Affinity laws and curve shapes: J. F. Guelich, Centrifugal Pumps, 3rd ed., 2014, sections 3.5
+    (similarity), 4.1 (characteristics) and 6.2.3 (NPSH). Loss of a throttled valve: I. E. Idelchik,
+    Handbook of Hydraulic Resistance, 4th ed., section 9 (the loss coefficient falls with the square
+    of the opening).
 """
 
 from dataclasses import dataclass
@@ -93,11 +94,10 @@ WORN_EFFICIENCY_RATIO: Final = 0.25
 def pump_head_m(pump: Pump, flow_m3_per_s: Array, speed_ratio: Array, wear_ratio: Array) -> Array:
     """Return the head at a flow and speed.
 
-    Args:
-        wear_ratio: 0 new, 1 worn out: a quarter of the shut-off head is gone (enlarged wear-ring gaps).
+    Wear: 0 new, 1 worn out, when a quarter of the shut-off head is gone (enlarged wear-ring gaps).
 
     Source:
-        Affinity laws: Q goes with n, H with n squared, so the constant term scales and the slope stays.
+        Affinity laws: Q goes with n, H with n squared; so the constant scales, the slope stays.
     """
     shutoff = pump.shutoff_head_m * speed_ratio**2 * (1.0 - WORN_HEAD_RATIO * wear_ratio)
     return np.asarray(shutoff - pump.head_slope * flow_m3_per_s**2)
@@ -133,13 +133,15 @@ def duty(
     """Solve where the pump curve meets the circuit's, in closed form, for every row.
 
     Args:
+        pump: The machine.
+        circuit: What it works against.
         speed_ratio: Actual over rated speed; 0 stands still.
         opening_ratio: Inlet valve, 0 to 1.
         wear_ratio: 0 new to 1 worn out.
 
     Returns:
-        Electrical power is positive when the pump consumes it. A pump that is too slow to lift the water
-        (check valve) delivers nothing and takes a tenth of its rated power.
+        Electrical power is positive when the pump consumes it. A pump that is too slow to lift the
+        water (check valve) delivers nothing and takes a tenth of its rated power.
 
     Raises:
         InvalidInputError: An argument is outside its range.
@@ -189,9 +191,10 @@ def vibration_m_per_s(
     """Return the broadband vibration velocity (RMS, 10 to 1000 Hz) at the bearing housing.
 
     Source:
-        Shape after Guelich 10.7: lowest near the best point, growing with the square of the distance from it,
-        with speed squared, with wear (imbalance), and steeply where the suction head available falls below
-        1.5 times the one required (cavitation). The factors are ours: plausible, not measured.
+        Shape after Guelich 10.7: lowest near the best point, growing with the square of distance
+        from it, with speed squared, with wear (imbalance), and steeply where the suction head
+        available falls below 1.5 times the one required (cavitation). The factors are ours:
+        plausible, not measured.
     """
     best_flow = pump.best_flow_m3_per_s * np.maximum(speed_ratio, 1e-9)
     off_design = 1.0 + 3.0 * (flow / best_flow - 1.0) ** 2
@@ -204,8 +207,8 @@ def vibration_m_per_s(
     )
 
 
-def lagged(target: Array, *, step_s: float, time_constant_s: float) -> Array:
-    """Return a first-order lag of `target`, in balance at the first row.
+def lagged(target: Array, *, start: float, step_s: float, time_constant_s: float) -> Array:
+    """Return a first-order lag of `target`, beginning at `start`.
 
     Source: exact step response of a single thermal capacity, `exp(-step / time constant)`.
     """
@@ -213,7 +216,7 @@ def lagged(target: Array, *, step_s: float, time_constant_s: float) -> Array:
         raise InvalidInputError("step and time constant are positive")
     keep = float(np.exp(-step_s / time_constant_s))
     out = np.empty_like(target)
-    state = float(target[0]) if target.size else 0.0
+    state = start
     for row in range(target.size):
         state = keep * state + (1.0 - keep) * float(target[row])
         out[row] = state
@@ -221,5 +224,11 @@ def lagged(target: Array, *, step_s: float, time_constant_s: float) -> Array:
 
 
 def bearing_temperature_k(power_w: Array, *, ambient_k: float, step_s: float) -> Array:
-    """Return the bearing temperature: ambient plus 2.5 K per kW, with a time constant of ten minutes."""
-    return lagged(ambient_k + 2.5e-3 * power_w, step_s=step_s, time_constant_s=600.0)
+    """Return the bearing temperature: ambient plus 2.5 K per kW, time constant ten minutes.
+
+    Begins in balance with the mean of the first five minutes.
+    """
+    balance = ambient_k + 2.5e-3 * power_w
+    warm = max(1, round(300.0 / step_s))
+    start = float(np.mean(balance[:warm])) if balance.size else ambient_k
+    return lagged(balance, start=start, step_s=step_s, time_constant_s=600.0)

@@ -199,10 +199,9 @@ class NatsStore:
 def accepts(port: int, user: User) -> bool:
     """Tell whether the server on a loopback port lets `user` in."""
     login = {"user": user.name, "pass": user.password, "verbose": False, "pedantic": False}
-    with suppress(OSError):
-        with socket.create_connection((LOOPBACK, port), PROBE_S) as connection:
-            connection.settimeout(PROBE_S)
-            connection.recv(4096)
-            connection.sendall(b"CONNECT " + json.dumps(login).encode() + b"\r\nPING\r\n")
-            return b"PONG" in connection.recv(4096)
+    with suppress(OSError), socket.create_connection((LOOPBACK, port), PROBE_S) as connection:
+        connection.settimeout(PROBE_S)
+        connection.recv(4096)
+        connection.sendall(b"CONNECT " + json.dumps(login).encode() + b"\r\nPING\r\n")
+        return b"PONG" in connection.recv(4096)
     return False

@@ -112,9 +112,7 @@ def reader(password: str, *, tenant: str) -> User:
     if not TENANT.fullmatch(tenant):
         raise InvalidInputError(f"tenant {tenant[:40]!r} is not [a-z0-9-]{{1,32}}")
     name = f"events.{tenant}"
-    return User(
-        name=name, password=password, subscribe=(f"tm.{tenant}.>", f"_INBOX_{name}.>")
-    )
+    return User(name=name, password=password, subscribe=(f"tm.{tenant}.>", f"_INBOX_{name}.>"))
 
 
 def everything(name: str, password: str) -> User:

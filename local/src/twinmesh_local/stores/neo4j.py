@@ -17,9 +17,7 @@ USER: Final = "neo4j"
 DATABASE: Final = "neo4j"
 HEAP: Final = "512m"
 FETCH_S: Final = 900.0
-HOW_TO_GET: Final = (
-    "needs a real Neo4j: set NEO4J_URI (with NEO4J_USER, NEO4J_PASSWORD), or install a JDK 17 and Maven"
-)
+HOW_TO_GET: Final = "needs a real Neo4j: set NEO4J_URI (with NEO4J_USER, NEO4J_PASSWORD), or install a JDK 17 and Maven"
 LAUNCHER: Final = Path(__file__).parent / "neo4j_server" / "Launcher.java"
 
 _POM: Final = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">

@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from twinmesh_local.probes import LOOPBACK, tcp_open
-from twinmesh_local.programs import LAUNCHER, Program
+from twinmesh_local.programs import Program
 from twinmesh_local.secret_files import write_secret
 from twinmesh_local.unprivileged import Account, account_for, give, give_file
 from twinmesh_sdk.core.errors import UnavailableError

@@ -1,0 +1,1 @@
+"""A development issuer of tokens: OIDC discovery, JWKS and client credentials, on loopback only."""
