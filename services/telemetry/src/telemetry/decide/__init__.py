@@ -1,0 +1,1 @@
+"""What to do about readings: pure functions on columns; no clock, no I/O."""

@@ -1,0 +1,1 @@
+"""What telemetry holds true: readings in columns, signals, quarantine, counts, hops, verdicts."""

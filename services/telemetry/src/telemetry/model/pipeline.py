@@ -1,0 +1,53 @@
+"""The way of a reading through the pipeline, hop by hop, and alerts about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Hop(StrEnum):
+    """Stations of a reading, in order."""
+
+    SOURCE = "SOURCE"  # the device sampled it
+    DOOR = "DOOR"  # it reached the MQTT or HTTP door
+    STREAM = "STREAM"  # the raw stream holds it
+    RESOLVE = "RESOLVE"  # its name is a known signal and it passed the checks
+    STORE = "STORE"  # the store holds it
+    PUBLISH = "PUBLISH"  # the twins can read it
+
+
+HOPS: tuple[Hop, ...] = tuple(Hop)
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """When each hop last moved data of one source, wall time, UTC microseconds; 0 for never."""
+
+    tenant: str
+    source: str
+    door_us: int = 0
+    stream_us: int = 0
+    resolve_us: int = 0
+    store_us: int = 0
+    publish_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineAlert:
+    """A source with a declared cadence stopped delivering; open while `recovered_at` is None.
+
+    Attributes:
+        last_moving_hop: The last hop that moved the missing data.
+        last_moved_at: Plant time when data of this source last came out at the end.
+        version: Counts the alerts of this source: its aggregate version.
+    """
+
+    alert_id: str
+    tenant: str
+    source: str
+    last_moving_hop: Hop
+    last_moved_at: datetime
+    detected_at: datetime
+    signal_ids: tuple[str, ...] = ()
+    recovered_at: datetime | None = None
+    version: int = 1

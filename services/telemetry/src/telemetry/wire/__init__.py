@@ -1,0 +1,1 @@
+"""Bytes to model and back: the doors' formats, columnar batches, protobuf messages."""
