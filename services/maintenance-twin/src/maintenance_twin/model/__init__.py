@@ -1,0 +1,1 @@
+"""What the maintenance twin holds true: signals and their roles, baselines, conditions, items."""
