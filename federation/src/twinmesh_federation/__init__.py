@@ -1,1 +1,71 @@
-"""Apollo Federation v2 composition, planning and execution in Python."""
+"""Apollo Federation v2 in Python: composition, planning, execution.
+
+    composition = compose([Subgraph("assets", "http://…/graphql", sdl), …])
+    if isinstance(composition, CompositionFailed): …  # composition.errors
+    engine = Engine(AiohttpSubgraphClient(), supergraph=composition.supergraph, hooks=…)
+    result = await engine.execute(GraphQLRequest("{ assets { id } }"), context=…)
+    engine.swap(next_supergraph)
+
+The Starlette handler is `twinmesh_federation.http.GraphQLHandler`.
+"""
+
+from twinmesh_federation.engine import Engine
+from twinmesh_federation.execution.aiohttp_client import AiohttpSubgraphClient
+from twinmesh_federation.execution.client import (
+    SubgraphClient,
+    SubgraphFailure,
+    SubgraphRequest,
+    SubgraphResponse,
+)
+from twinmesh_federation.execution.executor import Executor, ExecutorOptions, PreparedOperation
+from twinmesh_federation.execution.hooks import ExecutionHooks
+from twinmesh_federation.execution.limits import Limits
+from twinmesh_federation.execution.result import (
+    ExecutionResult,
+    GraphQLRequest,
+    SubgraphReport,
+    SubgraphStatus,
+    request_error,
+)
+from twinmesh_federation.execution.run import Deadlines
+from twinmesh_federation.issues import CompositionIssue, Subgraph
+from twinmesh_federation.planning import (
+    Fetch,
+    PlanError,
+    PlanLimitError,
+    Planner,
+    QueryPlan,
+    fetches_in,
+)
+from twinmesh_federation.supergraph import Supergraph, SupergraphError, load_supergraph
+
+__all__ = [
+    "AiohttpSubgraphClient",
+    "CompositionIssue",
+    "Deadlines",
+    "Engine",
+    "ExecutionHooks",
+    "ExecutionResult",
+    "Executor",
+    "ExecutorOptions",
+    "Fetch",
+    "GraphQLRequest",
+    "Limits",
+    "PlanError",
+    "PlanLimitError",
+    "Planner",
+    "PreparedOperation",
+    "QueryPlan",
+    "Subgraph",
+    "SubgraphClient",
+    "SubgraphFailure",
+    "SubgraphReport",
+    "SubgraphRequest",
+    "SubgraphResponse",
+    "SubgraphStatus",
+    "Supergraph",
+    "SupergraphError",
+    "fetches_in",
+    "load_supergraph",
+    "request_error",
+]

@@ -1,0 +1,65 @@
+"""The port to a subgraph, and what it answers or fails with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(slots=True)
+class SubgraphRequest:
+    """One GraphQL request to one subgraph.
+
+    Attributes:
+        service: The subgraph's name.
+        body: The JSON body, encoded.
+        headers: What to send besides content type and accept.
+        timeout_s: Seconds left; the client gives up by then.
+    """
+
+    service: str
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    timeout_s: float
+
+
+@dataclass(slots=True)
+class SubgraphResponse:
+    """What a subgraph answered, decoded."""
+
+    data: dict[str, Any] | None
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    extensions: dict[str, Any] = field(default_factory=dict)
+    http_status: int = 200
+
+
+class SubgraphFailure(Exception):  # noqa: N818 - a failure of theirs, not an error of ours
+    """A subgraph gave no usable answer.
+
+    Attributes:
+        code: TIMEOUT, UNAVAILABLE or BAD_RESPONSE.
+        retryable: Repeating the request may help.
+    """
+
+    def __init__(self, code: str, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+
+
+class SubgraphClient(Protocol):
+    """Asks subgraphs."""
+
+    async def send(self, request: SubgraphRequest) -> SubgraphResponse:
+        """Send one request.
+
+        Raises:
+            SubgraphFailure: No connection, no answer in time, or not a GraphQL answer.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...

@@ -1,0 +1,315 @@
+"""Answering requests over one supergraph."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    execute_sync,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.execution.values import get_variable_values
+from graphql.validation import NoSchemaIntrospectionCustomRule
+
+from twinmesh_federation.execution.client import SubgraphClient
+from twinmesh_federation.execution.hooks import ExecutionHooks
+from twinmesh_federation.execution.limits import Limits, broken_limit
+from twinmesh_federation.execution.projection import Projection
+from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, request_error
+from twinmesh_federation.execution.run import Deadlines, PlanRun
+from twinmesh_federation.planning import PlanError, Planner, QueryPlan
+from twinmesh_federation.planning.operation import select_operation
+from twinmesh_federation.supergraph.model import Supergraph
+
+DEFAULT_DOCUMENT_CACHE: Final = 1_000
+MAX_VALIDATION_ERRORS: Final = 20
+MAX_PROJECTIONS_PER_PLAN: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorOptions:
+    """How an executor behaves.
+
+    Attributes:
+        urls: Addresses by subgraph name, instead of the supergraph's.
+        introspection: Whether clients may ask `__schema` and `__type`.
+        document_cache: Documents kept parsed and validated.
+    """
+
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    limits: Limits = field(default_factory=Limits)
+    urls: Mapping[str, str] = field(default_factory=dict)
+    introspection: bool = True
+    document_cache: int = DEFAULT_DOCUMENT_CACHE
+    plan_cache: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOperation:
+    """An operation of a document that passed parsing, limits and validation."""
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+
+    @property
+    def kind(self) -> str:
+        """Return "query", "mutation" or "subscription"."""
+        value: str = self.operation.operation.value
+        return value
+
+
+class Executor:
+    """Parses, validates, plans and runs operations over one supergraph."""
+
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        client: SubgraphClient,
+        *,
+        hooks: ExecutionHooks | None = None,
+        options: ExecutorOptions | None = None,
+    ) -> None:
+        self.supergraph = supergraph
+        self.options = options or ExecutorOptions()
+        self.planner = Planner(supergraph, cache_size=self.options.plan_cache)
+        self._client = client
+        self._hooks = hooks or ExecutionHooks()
+        self._urls = {
+            graph.id: self.options.urls.get(graph.name, graph.url)
+            for graph in supergraph.graphs.values()
+        }
+        self._documents: OrderedDict[
+            tuple[str, str | None], PreparedOperation | ExecutionResult
+        ] = OrderedDict()
+        self._percentages = _percentages(supergraph)
+        self._rules = list(specified_rules)
+        if not self.options.introspection:
+            self._rules.append(NoSchemaIntrospectionCustomRule)
+
+    def prepare(self, request: GraphQLRequest) -> PreparedOperation | ExecutionResult:
+        """Parse, limit and validate a request; an `ExecutionResult` says what is wrong."""
+        query = request.query
+        if not isinstance(query, str) or not query.strip():
+            return request_error("Must provide a query string.", "BAD_REQUEST")
+        if len(query) > self.options.limits.query_chars:
+            return request_error(
+                f"Query longer than {self.options.limits.query_chars} characters.",
+                "LIMIT_EXCEEDED",
+            )
+        key = (query, request.operation_name)
+        known = self._documents.get(key)
+        if known is None:
+            known = self._prepare(query, request.operation_name)
+            self._documents[key] = known
+            if len(self._documents) > self.options.document_cache:
+                self._documents.popitem(last=False)
+        else:
+            self._documents.move_to_end(key)
+        return known
+
+    def _prepare(self, query: str, name: str | None) -> PreparedOperation | ExecutionResult:
+        limits = self.options.limits
+        try:
+            document = parse(query, max_tokens=limits.tokens)
+        except GraphQLSyntaxError as error:
+            code = "LIMIT_EXCEEDED" if "token" in error.message else "GRAPHQL_PARSE_FAILED"
+            return _errors([error], code)
+        except RecursionError:
+            return request_error("Query is nested too deeply.", "LIMIT_EXCEEDED")
+        try:
+            operation = select_operation(document, name)
+        except PlanError as error:
+            return request_error(str(error), error.code)
+        try:
+            broken = broken_limit(document, operation, limits)
+            if broken is not None:
+                return request_error(broken, "LIMIT_EXCEEDED")
+            found = validate(
+                self.supergraph.api_schema, document, self._rules,
+                max_errors=MAX_VALIDATION_ERRORS,
+            )  # fmt: skip
+        except RecursionError:
+            return request_error("Query is nested too deeply.", "LIMIT_EXCEEDED")
+        if found:
+            return _errors(found, "GRAPHQL_VALIDATION_FAILED")
+        return PreparedOperation(document, operation)
+
+    def plan(self, prepared: PreparedOperation, context: object = None) -> QueryPlan:
+        """Plan a prepared operation.
+
+        Raises:
+            PlanError: It cannot be planned.
+        """
+        labels = self._hooks.override_labels(context)
+        if self._percentages:
+            roll = random.random() * 100  # noqa: S311 - spreads load, guards nothing
+            labels |= {label for label, share in self._percentages.items() if roll < share}
+        name = prepared.operation.name.value if prepared.operation.name else None
+        return self.planner.plan(prepared.document, name, override_labels=labels)
+
+    async def execute(self, request: GraphQLRequest, *, context: object = None) -> ExecutionResult:
+        """Answer one query or mutation.
+
+        Args:
+            request: What the client asks.
+            context: Whatever the hooks need to know of the request.
+        """
+        prepared = self.prepare(request)
+        if isinstance(prepared, ExecutionResult):
+            return prepared
+        if prepared.kind == "subscription":
+            return request_error("Subscriptions need a streaming transport.", "BAD_REQUEST")
+        return await self.run(prepared, request.variables, context=context)
+
+    async def run(
+        self,
+        prepared: PreparedOperation,
+        variables: Mapping[str, Any],
+        *,
+        context: object = None,
+        deadlines: Deadlines | None = None,
+    ) -> ExecutionResult:
+        """Run a prepared query or mutation."""
+        coerced = self._coerce(prepared, variables)
+        if isinstance(coerced, ExecutionResult):
+            return coerced
+        try:
+            plan = self.plan(prepared, context)
+        except PlanError as error:
+            result = request_error(str(error), error.code)
+            result.has_data = True
+            return result
+        self._hooks.on_plan(context, plan)
+        run = PlanRun(
+            plan,
+            coerced.given,
+            urls=self._urls,
+            client=self._client,
+            hooks=self._hooks,
+            deadlines=deadlines or self.options.deadlines,
+            context=context,
+        )
+        await run.run()
+        return self._finish(prepared, plan, coerced, run)
+
+    def _finish(
+        self, prepared: PreparedOperation, plan: QueryPlan, coerced: _Variables, run: PlanRun
+    ) -> ExecutionResult:
+        if plan.introspects:
+            run.data.update(self._introspect(prepared, coerced))
+        projection = self._projection(plan, coerced.given)
+        data, nulls = projection.shape(run.data, frozenset(run.covered))
+        return ExecutionResult(data=data, errors=[*run.errors, *nulls], subgraphs=run.reports)
+
+    def _projection(self, plan: QueryPlan, variables: Mapping[str, Any]) -> Projection:
+        names = plan.compiled.get("flags")
+        if names is None:
+            names = plan.compiled["flags"] = _condition_variables(plan)
+        flags = {name: bool(variables.get(name)) for name in names}
+        known: dict[tuple[bool, ...], Projection] = plan.compiled.setdefault("projections", {})
+        key = tuple(flags.values())
+        found = known.get(key)
+        if found is None:
+            found = Projection(self.supergraph, plan.operation, flags)
+            if len(known) < MAX_PROJECTIONS_PER_PLAN:
+                known[key] = found
+        return found
+
+    def _coerce(
+        self, prepared: PreparedOperation, variables: Mapping[str, Any]
+    ) -> _Variables | ExecutionResult:
+        """Check variables against their types; what subgraphs get is what the client sent."""
+        definitions = prepared.operation.variable_definitions or ()
+        if not definitions:
+            return _Variables({})
+        coerced = get_variable_values(
+            self.supergraph.api_schema, definitions, dict(variables), max_errors=20
+        )
+        if isinstance(coerced, list):
+            return _errors(coerced, "BAD_USER_INPUT")
+        given = {
+            d.variable.name.value: variables[d.variable.name.value]
+            for d in definitions
+            if d.variable.name.value in variables
+        }
+        for name, value in coerced.coerced.items():
+            given.setdefault(name, value)
+        return _Variables(given)
+
+    def _introspect(self, prepared: PreparedOperation, coerced: _Variables) -> dict[str, Any]:
+        operation = prepared.operation
+        roots = tuple(
+            s
+            for s in operation.selection_set.selections
+            if not isinstance(s, FieldNode) or s.name.value in ("__schema", "__type")
+        )
+        fragments = [
+            d for d in prepared.document.definitions if isinstance(d, FragmentDefinitionNode)
+        ]
+        only = OperationDefinitionNode(
+            operation=operation.operation,
+            name=operation.name,
+            variable_definitions=operation.variable_definitions,
+            directives=operation.directives,
+            selection_set=SelectionSetNode(selections=roots),
+        )
+        result = execute_sync(
+            self.supergraph.api_schema,
+            DocumentNode(definitions=(only, *fragments)),
+            root_value={},
+            variable_values=dict(coerced.given),
+        )
+        return {k: v for k, v in (result.data or {}).items() if v is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Variables:
+    given: dict[str, Any]
+
+
+def _condition_variables(plan: QueryPlan) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+
+    def visit(selections: Any) -> None:  # noqa: ANN401 - selections, or none
+        for selection in selections or ():
+            found.update((name, None) for name, _ in selection.conditions)
+            visit(selection.selections)
+
+    visit(plan.operation.selections)
+    return tuple(sorted(found))
+
+
+def _percentages(supergraph: Supergraph) -> dict[str, float]:
+    """Read the shares of `percent(x)` labels."""
+    shares: dict[str, float] = {}
+    for info in supergraph.types.values():
+        for item in info.fields.values():
+            for join in item.joins.values():
+                label = join.override_label
+                if label and label.startswith("percent(") and label.endswith(")"):
+                    shares[label] = float(label[len("percent(") : -1])
+    return shares
+
+
+def _errors(found: list[GraphQLError], code: str) -> ExecutionResult:
+    errors: list[dict[str, Any]] = []
+    for error in found:
+        entry: dict[str, Any] = {"message": error.message}
+        if error.locations:
+            entry["locations"] = [{"line": x.line, "column": x.column} for x in error.locations]
+        entry["extensions"] = {"code": code}
+        errors.append(entry)
+    return ExecutionResult(errors=errors, has_data=False)

@@ -1,0 +1,93 @@
+"""What an operation may ask for at most, checked before it is planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one document; each names its unit.
+
+    Attributes:
+        query_chars: Length of the document.
+        tokens: Lexical tokens in the document.
+        depth: Nested fields, fragments looked through.
+        aliases: Aliased fields, each use of a fragment counted.
+        root_fields: Fields at the top of the operation.
+        fields: All fields, each use of a fragment counted.
+    """
+
+    query_chars: int = 1_000_000
+    tokens: int = 15_000
+    depth: int = 32
+    aliases: int = 500
+    root_fields: int = 100
+    fields: int = 20_000
+
+
+@dataclass(slots=True)
+class _Size:
+    depth: int = 0
+    aliases: int = 0
+    fields: int = 0
+    roots: int = 0
+
+
+def broken_limit(
+    document: DocumentNode, operation: OperationDefinitionNode, limits: Limits
+) -> str | None:
+    """Return what the operation has too much of, or None."""
+    fragments = {
+        d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+    }
+    known: dict[str, _Size] = {}
+
+    def measure(selection_set: SelectionSetNode, within: tuple[str, ...]) -> _Size:
+        size = _Size()
+        for node in selection_set.selections:
+            if isinstance(node, FieldNode):
+                below = measure(node.selection_set, within) if node.selection_set else _Size()
+                size.depth = max(size.depth, 1 + below.depth)
+                size.aliases += below.aliases + (node.alias is not None)
+                size.fields += below.fields + 1
+                size.roots += 1
+                continue
+            if isinstance(node, InlineFragmentNode):
+                inner = measure(node.selection_set, within)
+            else:
+                assert isinstance(node, FragmentSpreadNode)
+                inner = spread(node.name.value, within)
+            size.depth = max(size.depth, inner.depth)
+            size.aliases += inner.aliases
+            size.fields += inner.fields
+            size.roots += inner.roots
+        return size
+
+    def spread(name: str, within: tuple[str, ...]) -> _Size:
+        if name not in fragments or name in within:
+            return _Size()
+        if name not in known:
+            known[name] = measure(fragments[name].selection_set, (*within, name))
+        return known[name]
+
+    size = measure(operation.selection_set, ())
+    for what, found, allowed in (
+        ("depth", size.depth, limits.depth),
+        ("aliases", size.aliases, limits.aliases),
+        ("root fields", size.roots, limits.root_fields),
+        ("fields", size.fields, limits.fields),
+    ):
+        if found > allowed:
+            return f"Operation has too many {what}: {found}, at most {allowed}."
+    return None

@@ -1,0 +1,315 @@
+"""Planning an operation: decide, build steps, batch them into fetches, arrange waves."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from graphql import DocumentNode, print_ast
+
+from twinmesh_federation.planning import plan as nodes
+from twinmesh_federation.planning.build import MAX_STEPS, Step, StepBuilder
+from twinmesh_federation.planning.decision import Decider
+from twinmesh_federation.planning.operation import Operation, normalise, select_operation
+from twinmesh_federation.planning.plan import (
+    Condition,
+    EntityCase,
+    EntityEntry,
+    Fetch,
+    Flatten,
+    Parallel,
+    Path,
+    PlanNode,
+    QueryPlan,
+    Sequence,
+)
+from twinmesh_federation.planning.tree import REPRESENTATIONS, Tree, alias_conflicts
+from twinmesh_federation.selection import Conditions, Field, Selection, Selections
+from twinmesh_federation.supergraph.model import Supergraph
+
+DEFAULT_CACHE_SIZE: Final = 1_000
+_INTROSPECTION: Final = ("__schema", "__type")
+
+
+class Planner:
+    """Plans operations over one supergraph, and remembers the plans.
+
+    Args:
+        supergraph: What to plan over.
+        cache_size: Plans kept, least recently used dropped first.
+    """
+
+    def __init__(self, supergraph: Supergraph, *, cache_size: int = DEFAULT_CACHE_SIZE) -> None:
+        self.supergraph = supergraph
+        self._cache: OrderedDict[tuple[str, str | None, frozenset[str]], QueryPlan] = OrderedDict()
+        self._cache_size = cache_size
+
+    def plan(
+        self,
+        document: DocumentNode,
+        operation_name: str | None = None,
+        *,
+        override_labels: frozenset[str] = frozenset(),
+    ) -> QueryPlan:
+        """Plan one operation of a valid document.
+
+        Args:
+            document: Parsed and validated against `supergraph.api_schema`.
+            operation_name: Which operation; needed where there are several.
+            override_labels: Labels of progressive overrides that are on.
+
+        Raises:
+            PlanError: No such operation, an unreachable field, or a bound was hit.
+        """
+        key = (print_ast(document), operation_name, override_labels)
+        known = self._cache.get(key)
+        if known is not None:
+            self._cache.move_to_end(key)
+            return known
+        result = self.plan_uncached(document, operation_name, override_labels=override_labels)
+        self._cache[key] = result
+        if len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
+        return result
+
+    def plan_uncached(
+        self,
+        document: DocumentNode,
+        operation_name: str | None = None,
+        *,
+        override_labels: frozenset[str] = frozenset(),
+    ) -> QueryPlan:
+        """Plan without looking at or filling the cache. See `plan`."""
+        operation = normalise(document, select_operation(document, operation_name), self.supergraph)
+        remote = Selections(
+            tuple(
+                s
+                for s in operation.selections
+                if not (isinstance(s, Field) and s.name.startswith("__"))
+            )
+        )
+        introspects = any(
+            isinstance(s, Field) and s.name in _INTROSPECTION for s in operation.selections
+        )
+        decider = Decider(self.supergraph, override_labels)
+        builder = StepBuilder(self.supergraph, decider, operation.selections)
+        if operation.kind == "mutation":
+            _place_serially(builder, decider, remote, operation.root)
+        elif len(remote):
+            builder.root(decider.decide_root(remote, operation.root), (), set(), operation.root)
+        fetches, levels = _Batcher(self.supergraph, operation, builder.steps).batch()
+        return QueryPlan(operation, fetches, _arrange(fetches, levels), introspects)
+
+
+def _place_serially(
+    builder: StepBuilder, decider: Decider, selections: Selections, root: str
+) -> None:
+    """Place mutation fields in their order: each group of one subgraph after the last."""
+    groups: list[tuple[str, list[Selection]]] = []
+    for selection in selections:
+        decision = decider.decide_root(Selections((selection,)), root)
+        graph = decision.hops[0].move.graph if len(decision.hops) == 1 else ""
+        if groups and graph and groups[-1][0] == graph:
+            groups[-1][1].append(selection)
+        else:
+            groups.append((graph, [selection]))
+    after: set[int] = set()
+    for _, items in groups:
+        made = builder.root(decider.decide_root(Selections(tuple(items)), root), (), after, root)
+        after = made
+
+
+class _Batcher:
+    """Groups steps of one wave and subgraph into one fetch each."""
+
+    def __init__(self, supergraph: Supergraph, operation: Operation, steps: list[Step]) -> None:
+        self._supergraph = supergraph
+        self._operation = operation
+        self._steps = steps
+
+    def batch(self) -> tuple[tuple[Fetch, ...], dict[int, int]]:
+        """Return the fetches in wave order, and the wave of each by id."""
+        wave = self._waves()
+        groups: dict[tuple[int, str, object], list[Step]] = {}
+        for step in sorted(self._steps, key=lambda s: (wave[s.id], s.id)):
+            single = step.id if step.tree is not None else None
+            groups.setdefault((wave[step.id], step.graph, single), []).append(step)
+        ids = {step.id: number for number, group in enumerate(groups.values()) for step in group}
+        fetches = tuple(
+            self._fetch(number, group, ids) for number, group in enumerate(groups.values())
+        )
+        levels = {number: key[0] for number, key in enumerate(groups)}
+        return fetches, levels
+
+    def _waves(self) -> dict[int, int]:
+        wave: dict[int, int] = {}
+
+        def of(step: Step) -> int:
+            known = wave.get(step.id)
+            if known is None:
+                known = 1 + max((of(self._steps[d]) for d in step.depends_on), default=-1)
+                wave[step.id] = known
+            return known
+
+        for step in self._steps:
+            of(step)
+        self._delay(wave)
+        return wave
+
+    def _delay(self, wave: dict[int, int]) -> None:
+        """Let a step wait for a later one of its place and subgraph, if nobody waits for it.
+
+        The executor sends it alone all the same when the other's inputs are late.
+        """
+        places: dict[tuple[Path, str], list[Step]] = {}
+        dependents: dict[int, list[int]] = {}
+        for step in self._steps:
+            if step.tree is None:
+                places.setdefault((step.path, step.graph), []).append(step)
+            for dependency in step.depends_on:
+                dependents.setdefault(dependency, []).append(step.id)
+        for step in sorted(self._steps, key=lambda s: -wave[s.id]):
+            latest = min((wave[d] for d in dependents.get(step.id, ())), default=MAX_STEPS)
+            together = places.get((step.path, step.graph), ()) if step.tree is None else ()
+            later = [wave[s.id] for s in together if wave[step.id] < wave[s.id] < latest]
+            if later:
+                wave[step.id] = max(later)
+
+    def _fetch(self, number: int, group: list[Step], ids: dict[int, int]) -> Fetch:
+        step = group[0]
+        service = self._supergraph.graphs[step.graph].name
+        depends_on = frozenset(ids[d] for s in group for d in s.depends_on)
+        conditions = _any_of(c for s in group for c in [tuple(s.conditions)])
+        if step.tree is not None:
+            renames = tuple(alias_conflicts(step.tree))
+            used: dict[str, None] = {}
+            step.tree.variables(used)
+            kind = self._operation.kind if step.path == () else "query"
+            operation = kind_text(kind, self._operation, used, ()) + step.tree.text()
+            return Fetch(
+                number, step.graph, service, kind, operation, tuple(used), depends_on,
+                conditions, (), step.path, renames, step.tree.top_keys(),
+            )  # fmt: skip
+        entries = self._entries(group, ids)
+        used = {name: None for entry in entries for name in entry.variables}
+        operation = entity_operation(self._operation, entries)
+        return Fetch(
+            number, step.graph, service, "query", operation, tuple(used), depends_on,
+            conditions, entries,
+        )  # fmt: skip
+
+    def _entries(self, group: list[Step], ids: dict[int, int]) -> tuple[EntityEntry, ...]:
+        merged: dict[tuple[object, ...], EntityEntry] = {}
+        for step in group:
+            entry = self._entry(step, ids)
+            key = (entry.cases, entry.conditions)
+            known = merged.get(key)
+            if known is None:
+                merged[key] = entry
+            else:
+                merged[key] = replace(
+                    known,
+                    paths=known.paths + entry.paths,
+                    depends_on=known.depends_on | entry.depends_on,
+                )
+        found = list(merged.values())
+        if len(found) == 1:
+            return (replace(found[0], alias="_entities", variable=REPRESENTATIONS),)
+        return tuple(
+            replace(entry, alias=f"_e{n}", variable=f"_r{n}") for n, entry in enumerate(found)
+        )
+
+    def _entry(self, step: Step, ids: dict[int, int]) -> EntityEntry:
+        joined = Tree()
+        for number, case in enumerate(step.cases.values()):
+            joined.fragments[f"{case.move.target}#{number}", ()] = case.tree
+        renames = tuple(alias_conflicts(joined))
+        used: dict[str, None] = {}
+        cases = []
+        for case in step.cases.values():
+            case.tree.variables(used)
+            target = self._supergraph.types[case.move.target]
+            interface_object = self._supergraph.is_interface_object(target.name, step.graph)
+            cases.append(
+                EntityCase(
+                    types=case.types,
+                    typename=target.name,
+                    by_runtime_type=target.is_abstract and not interface_object,
+                    representation=tuple(case.representation.values()),
+                    on=target.name,
+                    selection=case.tree.text(),
+                    keys=case.tree.top_keys(),
+                )
+            )
+        return EntityEntry(
+            alias="",
+            variable="",
+            paths=(step.path,),
+            cases=tuple(cases),
+            depends_on=frozenset(ids[d] for d in step.depends_on),
+            conditions=_any_of([tuple(step.conditions)]),
+            renames=renames,
+            variables=tuple(used),
+        )
+
+
+def entity_operation(operation: Operation, entries: Iterable[EntityEntry]) -> str:
+    """Print the operation that asks for some entries of a fetch."""
+    entries = list(entries)
+    used = {name: None for entry in entries for name in entry.variables}
+    head = kind_text("query", operation, used, [entry.variable for entry in entries])
+    return head + "{" + " ".join(entry.field_text() for entry in entries) + "}"
+
+
+def kind_text(
+    kind: str, operation: Operation, used: Iterable[str], representations: Iterable[str]
+) -> str:
+    """Print an operation's head."""
+    variables = [f"${name}: [_Any!]!" for name in representations]
+    for name in used:
+        type_text, default = operation.variables[name]
+        variables.append(f"${name}: {type_text}" + (f" = {default}" if default else ""))
+    if variables:
+        return f"{kind}({', '.join(variables)})"
+    return "" if kind == "query" else kind
+
+
+def _any_of(sets: Iterable[tuple[Conditions, ...]]) -> tuple[Conditions, ...]:
+    """Join alternatives; an empty conjunction among them means always."""
+    found: dict[Conditions, None] = {}
+    for conditions in sets:
+        if not conditions or () in conditions:
+            return ()
+        found.update(dict.fromkeys(conditions))
+    return tuple(found)
+
+
+def _arrange(fetches: tuple[Fetch, ...], levels: dict[int, int]) -> PlanNode | None:
+    """Show the fetches as waves: Sequence of Parallel."""
+    waves: dict[int, list[PlanNode]] = {}
+    for fetch in fetches:
+        waves.setdefault(levels[fetch.id], []).append(_shown(fetch))
+    shown = [w[0] if len(w) == 1 else Parallel(tuple(w)) for _, w in sorted(waves.items())]
+    if not shown:
+        return None
+    return shown[0] if len(shown) == 1 else Sequence(tuple(shown))
+
+
+def _shown(fetch: Fetch) -> PlanNode:
+    node: PlanNode = fetch
+    if fetch.path:
+        node = Flatten(fetch.path, node)
+    elif len(fetch.entries) == 1 and len(fetch.entries[0].paths) == 1:
+        node = Flatten(fetch.entries[0].paths[0], node)
+    if fetch.conditions:
+        common = set(fetch.conditions[0])
+        for conjunction in fetch.conditions[1:]:
+            common &= set(conjunction)
+        for variable, wanted in sorted(common):
+            node = Condition(variable, node if wanted else None, None if wanted else node)
+    return node
+
+
+__all__ = ["DEFAULT_CACHE_SIZE", "Planner", "entity_operation", "nodes"]
