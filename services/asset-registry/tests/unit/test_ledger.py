@@ -124,7 +124,9 @@ def test_a_version_keeps_its_id_when_its_end_moves(book):
     book.state(configuration("v2", 2), 20)
     corrected = book.state(configuration("v2", 9), 15)
 
-    ids = {r.fact.label: r.fact.configuration_id for r in book.records.values() if r.fact.lane == LANE}
+    ids = {
+        r.fact.label: r.fact.configuration_id for r in book.records.values() if r.fact.lane == LANE
+    }
     assert ids["v1"] == first.record.fact.configuration_id
     assert corrected.record.fact.configuration_id == configuration("v2", 2).configuration_id
     assert [(a, b, c[0]) for a, b, c in book.holds(LANE)] == [
@@ -201,9 +203,7 @@ def test_something_unknown_cannot_be_spoken_about(book):
 
 def signal(name, number, device="dev1"):
     address = Address(SubjectToken("plc"), SubjectToken(device), SubjectToken("ai_1"))
-    return SignalFact(
-        SignalId(f"sig_01J{number:023d}"), PUMP, name, "L/min", "m3/s", 1.0, address
-    )
+    return SignalFact(SignalId(f"sig_01J{number:023d}"), PUMP, name, "L/min", "m3/s", 1.0, address)
 
 
 def test_an_address_speaks_for_one_signal_at_a_time(book):
