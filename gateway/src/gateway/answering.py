@@ -13,10 +13,9 @@ from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest
 from twinmesh_federation.http import RefusedRequest
 from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.core.errors import TwinError, UnauthenticatedError
-from twinmesh_sdk.core.request import Deadline
+from twinmesh_sdk.core.request import Deadline, caller_token, current_principal
 from twinmesh_sdk.core.times import format_time
 from twinmesh_sdk.ports.clock import Clock
-from twinmesh_sdk.runtime.auth import TokenVerifier
 from twinmesh_sdk.runtime.failures import HTTP_STATUS, extensions_of
 
 log = logging.getLogger(__name__)
@@ -40,19 +39,19 @@ SUBGRAPH_SECONDS: Final = Histogram(
 class Answering:
     """Admits requests to the engine and completes what it answers."""
 
-    def __init__(self, verifier: TokenVerifier, clock: Clock, *, answer_timeout_s: float) -> None:
-        self._verifier = verifier
+    def __init__(self, clock: Clock, *, answer_timeout_s: float) -> None:
         self._clock = clock
         self._answer_timeout_s = answer_timeout_s
 
-    async def admit(self, request: Request, asked: GraphQLRequest) -> Asked:
+    def admit(self, request: Request, asked: GraphQLRequest) -> Asked:
         """Return what is known of a request before it runs.
 
         Raises:
-            RefusedRequest: No token, one that does not verify or lacks the role, unusable times.
+            RefusedRequest: No token, one that lacks the role, or unusable times. A token that does
+                not verify was refused by the HTTP door before.
         """
         try:
-            return await self._admit(request.headers, asked)
+            return self._admit(request.headers, asked)
         except TwinError as error:
             headers = {}
             if isinstance(error, UnauthenticatedError):
@@ -63,17 +62,12 @@ class Answering:
                 HTTP_STATUS[error.code], code, str(error), headers=headers, extensions=details
             ) from error
 
-    async def _admit(self, headers: Mapping[str, str], asked: GraphQLRequest) -> Asked:
-        found = await self._verifier.authenticate(headers)
-        if found is None:
-            raise UnauthenticatedError(
-                "this needs a bearer token", hint="send `authorization: Bearer <token>`"
-            )
-        principal, token = found
+    def _admit(self, headers: Mapping[str, str], asked: GraphQLRequest) -> Asked:
+        principal = current_principal()
         principal.require(READ_ROLE)
         return Asked(
             principal=principal,
-            token=token,
+            token=caller_token(),
             times=read_times(asked.extensions, plant_now=self._clock.plant_now(principal.tenant)),
             deadline=Deadline.after(self._answer_timeout_s),
             explain=headers.get(EXPLAIN, "").strip().lower() == "plan",

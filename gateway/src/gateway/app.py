@@ -1,8 +1,5 @@
 """Assembles the gateway: the federation engine, served with the mesh's times, trust and tokens."""
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from gateway.answering import Answering
 from gateway.forwarding import MeshHooks
 from gateway.settings import GatewaySettings
@@ -13,7 +10,6 @@ from twinmesh_federation.execution.executor import ExecutorOptions
 from twinmesh_federation.execution.limits import Limits
 from twinmesh_federation.execution.run import Deadlines
 from twinmesh_federation.http import GraphQLHandler
-from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.contract import Contract
 from twinmesh_sdk.runtime import TwinService
 
@@ -36,9 +32,7 @@ def build(settings: GatewaySettings) -> TwinService:
     hooks = MeshHooks(subgraph_timeout_s=settings.subgraph_timeout_s)
     engine = Engine(AiohttpSubgraphClient(), hooks=hooks, options=options)
     source = SupergraphSource(engine, service.contracts, service.nats, options)
-    answering = Answering(
-        service.verifier, service.clock, answer_timeout_s=settings.answer_timeout_s
-    )
+    answering = Answering(service.clock, answer_timeout_s=settings.answer_timeout_s)
     handler = GraphQLHandler(
         engine,
         context=answering.admit,
@@ -46,12 +40,8 @@ def build(settings: GatewaySettings) -> TwinService:
         max_body_bytes=settings.max_body_bytes,
     )
 
-    async def graphql(request: Request) -> Response:
-        parent = request.headers.get(tracing.TRACEPARENT, "")
-        with tracing.span("POST /graphql", parent=parent):
-            return await handler(request)
-
-    service.http.add_route("/graphql", graphql, methods=["GET", "POST"])
+    # A raw route: the engine speaks GraphQL over HTTP itself, without a framework's validation.
+    service.http.app.add_route("/graphql", handler, methods=["GET", "POST"])
     service.add_worker("supergraph", source.run)
     service.add_probe("supergraph", source.ready)
     return service
