@@ -41,7 +41,7 @@ def build(settings: GatewaySettings) -> TwinService:
     )
 
     # A raw route: the engine speaks GraphQL over HTTP itself, without a framework's validation.
-    service.http.app.add_route("/graphql", handler, methods=["GET", "POST"])
+    service.http.app.add_route("/graphql", handler.__call__, methods=["GET", "POST"])
     service.add_worker("supergraph", source.run)
     service.add_probe("supergraph", source.ready)
     return service
