@@ -43,7 +43,11 @@ def charter():
             "name": name,
             "version": version,
             "kind": kind,
-            "owner": {"team": f"team {name}", "contact": "a@example.com", "on_call": "b@example.com"},
+            "owner": {
+                "team": f"team {name}",
+                "contact": "a@example.com",
+                "on_call": "b@example.com",
+            },
             "contract": contract or {},
         }
         if kind == "domain":
@@ -65,9 +69,7 @@ def protos():
         for name, fields in messages.items():
             message = file.message_type.add(name=name)
             for number, field in enumerate(fields, 1):
-                message.field.add(
-                    name=field, number=number, type=9, label=1, json_name=field
-                )
+                message.field.add(name=field, number=number, type=9, label=1, json_name=field)
         return files.SerializeToString(deterministic=True)
 
     return make
@@ -77,7 +79,7 @@ def protos():
 def bundle(charter):
     """Return a factory of bundles as they arrive: charter and manifest agree unless told not to."""
 
-    def make(  # noqa: PLR0913
+    def make(
         name="pump-twin",
         version="1.0.0",
         *,

@@ -6,6 +6,9 @@ from typing import Self
 
 import strawberry
 
+from governance.model.contracts import Contract, ContractState, Version
+from governance.model.releases import ModelState, ModelVersion
+from governance.usecases import ReadGovernance
 from twinmesh_sdk.core.request import current_principal
 from twinmesh_sdk.graphql import (
     Connection,
@@ -14,10 +17,6 @@ from twinmesh_sdk.graphql import (
     encode_cursor,
     subgraph_schema,
 )
-
-from governance.model.contracts import Contract, ContractState, Version
-from governance.model.releases import ModelState, ModelVersion
-from governance.usecases import ReadGovernance
 
 ContractStateType = strawberry.enum(
     ContractState, name="ContractState", description="Where a version of a contract stands."
@@ -92,7 +91,7 @@ class ContractType:
     ) -> Self | None:
         """Return a service's contract in force; null when there is none."""
         for contract in await info.context.read.contracts():
-            if contract.bundle.service == service:
+            if str(contract.bundle.service) == str(service):
                 return cls.of(contract)
         return None
 
@@ -220,7 +219,7 @@ class ModelType:
 class Query:
     """What governance adds to the graph's root."""
 
-    @strawberry.field(description="The contracts in force, by service.")
+    @strawberry.field(description="The contracts in force, by service.")  # type: ignore[untyped-decorator]
     async def contracts(
         self,
         info: strawberry.Info[Context, None],
@@ -239,7 +238,7 @@ class Query:
             first=size,
         )
 
-    @strawberry.field(description="Model versions, newest first; of one model when named.")
+    @strawberry.field(description="Model versions, newest first; of one model when named.")  # type: ignore[untyped-decorator]
     async def models(
         self,
         info: strawberry.Info[Context, None],

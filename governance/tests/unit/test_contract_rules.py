@@ -104,9 +104,7 @@ def test_a_domain_adds_only_nullable_fields_to_any_foundations_entity(bundle):
 
 def test_a_removed_field_is_named(bundle):
     old = bundle(sdl="type Query { a: Int b(x: Int): Int c: E } enum E { ONE TWO }")
-    new = bundle(
-        version="1.1.0", sdl="type Query { b(x: Int!): String c: E } enum E { ONE }"
-    )
+    new = bundle(version="1.1.0", sdl="type Query { b(x: Int!): String c: E } enum E { ONE }")
 
     assert sorted(said(check_graphql_changes(new, old))) == [
         ("ARG_CHANGED_KIND", "Query.b(x:)"),

@@ -4,7 +4,7 @@ from governance.decide.composition import CompositionError, settle
 from governance.decide.protobuf_changes import ProtobufChange
 from governance.decide.publication import contract_entries, objects
 from governance.decide.registration import judge
-from governance.model.contracts import ACCEPTED_VERSIONS, ContractState, Mesh, Version
+from governance.model.contracts import ACCEPTED_VERSIONS, ContractState, Mesh, Supergraph, Version
 from twinmesh_sdk.core.errors import InvalidInputError
 
 ACTIVE, PENDING, REFUSED = ContractState.ACTIVE, ContractState.PENDING, ContractState.REFUSED
@@ -196,9 +196,7 @@ def test_an_error_that_names_no_subgraph_still_finds_the_culprit(bundle):
         return bundle_supergraph(members)
 
     def bundle_supergraph(members):
-        from governance.model.contracts import Supergraph
-
-        return Supergraph("d", "", {n: "" for n in members}, {})
+        return Supergraph("d", "", dict.fromkeys(members, ""), {})
 
     candidates = {n: bundle(n, sdl="type Query { a: Int }") for n in ("good", "bad", "fine")}
     settled = settle({}, candidates, compose)

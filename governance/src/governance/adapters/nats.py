@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig, ObjectStoreConfig
 from nats.js.errors import BucketNotFoundError, NoKeysError, NotFoundError, ObjectNotFoundError
 from nats.js.kv import KeyValue
 from nats.js.object_store import ObjectStore
 
-from twinmesh_sdk.core.errors import UnavailableError
+from twinmesh_sdk.adapters.nats import MeshNats
+from twinmesh_sdk.adapters.nats.connection import translated
 
 CONTRACTS: Final = "contracts"
 MODELS: Final = "models"
@@ -21,8 +20,8 @@ HISTORY: Final = 8
 class NatsNoticeboard:
     """See `Noticeboard`."""
 
-    def __init__(self, jetstream: JetStreamContext, *, replicas: int = 1) -> None:
-        self._jetstream = jetstream
+    def __init__(self, bus: MeshNats, *, replicas: int = 1) -> None:
+        self._bus = bus
         self._replicas = replicas
 
     async def show(
@@ -33,12 +32,10 @@ class NatsNoticeboard:
         objects: Mapping[str, bytes],
     ) -> int:
         """See `Noticeboard.show`."""
-        try:
+        with translated("the snapshot of contracts and models"):
             written = await self._keep_objects(objects)
             written += await self._match(CONTRACTS, contracts)
             written += await self._match(MODELS, models)
-        except (NatsError, OSError, TimeoutError) as error:
-            raise UnavailableError("NATS did not take the snapshot of contracts") from error
         return written
 
     async def _keep_objects(self, objects: Mapping[str, bytes]) -> int:
@@ -76,16 +73,16 @@ class NatsNoticeboard:
 
     async def _bucket(self, name: str) -> KeyValue:
         try:
-            return await self._jetstream.key_value(name)
+            return await self._bus.js.key_value(name)
         except (BucketNotFoundError, NotFoundError):
-            return await self._jetstream.create_key_value(
+            return await self._bus.js.create_key_value(
                 KeyValueConfig(bucket=name, history=HISTORY, replicas=self._replicas)
             )
 
     async def _object_store(self) -> ObjectStore:
         try:
-            return await self._jetstream.object_store(BUNDLES)
+            return await self._bus.js.object_store(BUNDLES)
         except (BucketNotFoundError, NotFoundError):
-            return await self._jetstream.create_object_store(
+            return await self._bus.js.create_object_store(
                 BUNDLES, config=ObjectStoreConfig(bucket=BUNDLES, replicas=self._replicas)
             )

@@ -6,7 +6,8 @@ from typing import Final
 
 from sqlalchemy import Table, desc, func, select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as SqlTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from governance.adapters import rows
@@ -35,7 +36,7 @@ class PostgresRegistry:
                 await _limit(connection)
                 await connection.execute(select(func.pg_advisory_xact_lock(WRITER_LOCK)))
                 yield PostgresSession(connection)
-        except (OperationalError, InterfaceError, DBAPIError, OSError) as error:
+        except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
             raise UnavailableError("the contract registry's store did not answer") from error
 
     async def read(self) -> tuple[Mesh, list[ModelVersion]]:
@@ -48,7 +49,19 @@ class PostgresRegistry:
                 await _limit(connection)
                 session = PostgresSession(connection)
                 return await session.mesh(), await session.models()
-        except (OperationalError, InterfaceError, DBAPIError, OSError) as error:
+        except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
+            raise UnavailableError("the contract registry's store did not answer") from error
+
+    async def ping(self) -> None:
+        """Pass silently while the store answers.
+
+        Raises:
+            UnavailableError: It does not.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execute(select(1))
+        except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
             raise UnavailableError("the contract registry's store did not answer") from error
 
     async def audit(self, tenant: str, *, before: int | None, limit: int) -> list[AuditEntry]:
@@ -60,7 +73,7 @@ class PostgresRegistry:
         try:
             async with self._engine.connect() as connection:
                 found = (await connection.execute(query)).mappings().all()
-        except (OperationalError, InterfaceError, DBAPIError, OSError) as error:
+        except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
             raise UnavailableError("the contract registry's store did not answer") from error
         return [rows.audit_of(dict(row)) for row in found]
 

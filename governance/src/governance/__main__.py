@@ -1,0 +1,5 @@
+"""`python -m governance` serves; `python -m governance migrate` prepares the database."""
+
+from governance.app import main
+
+main()

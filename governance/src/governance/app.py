@@ -1,0 +1,98 @@
+"""Picks adapters and opens the doors."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import AsyncIterator
+
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from governance.adapters.buf import BufOracle
+from governance.adapters.federation import FederationComposer
+from governance.adapters.migration import migrate
+from governance.adapters.nats import NatsNoticeboard
+from governance.adapters.postgres import PostgresRegistry
+from governance.api_grpc import GovernanceApi
+from governance.http import ci_router
+from governance.settings import GovernanceSettings
+from governance.subgraph import SCHEMA, Context
+from governance.usecases import Publish, PushContracts, ReadGovernance, ReleaseModel
+from twinmesh.governance.v1.governance_service_pb2_grpc import (
+    add_GovernanceServiceServicer_to_server,
+)
+from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.errors import TwinError
+from twinmesh_sdk.runtime import TwinService
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Serve, or with `migrate` prepare the database."""
+    settings = GovernanceSettings()
+    if sys.argv[1:] == ["migrate"]:
+        asyncio.run(_migrate(settings))
+    elif sys.argv[1:]:
+        raise SystemExit(f"usage: {sys.argv[0]} [migrate]")
+    else:
+        build(settings).start()
+
+
+def build(settings: GovernanceSettings) -> TwinService:
+    """Return the service, not yet running."""
+    service = TwinService(settings, Contract.load("governance"))
+    engine = _engine(settings)
+    service.add_resource("database", _opened(engine, migrating=settings.migrate_on_start))
+    registry = PostgresRegistry(engine)
+    board = NatsNoticeboard(service.nats, replicas=settings.nats_replicas)
+    publish = Publish(registry, board)
+    read = ReadGovernance(registry)
+    push = PushContracts(registry, FederationComposer(), BufOracle(), publish, service.clock)
+    release = ReleaseModel(registry, publish, service.clock)
+    service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
+    service.add_subgraph(SCHEMA, lambda: Context(read))
+    service.add_router(ci_router(push, read, release))
+
+    async def keep_published() -> None:
+        """Bring back what a restart, a lost bucket or a failed publication left out."""
+        while True:
+            try:
+                if written := await publish():
+                    log.info("snapshot published", extra={"entries": written})
+            except TwinError as error:
+                log.warning("snapshot not published", extra={"error": str(error)})
+            await asyncio.sleep(settings.republish_s)
+
+    async def registry_answers() -> None:
+        await registry.ping()
+
+    service.add_worker("keep published", keep_published)
+    # In place of the runtime's: whoever registers contracts cannot wait for its own to be active.
+    service.add_probe("contract", registry_answers)
+    return service
+
+
+@contextlib.asynccontextmanager
+async def _opened(engine: AsyncEngine, *, migrating: bool) -> AsyncIterator[AsyncEngine]:
+    try:
+        if migrating:
+            await migrate(engine)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def _migrate(settings: GovernanceSettings) -> None:
+    async with _opened(_engine(settings), migrating=True):
+        log.info("database is at this release's schema")
+
+
+def _engine(settings: GovernanceSettings) -> AsyncEngine:
+    return create_async_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool,
+        pool_timeout=settings.call_timeout_s,
+        pool_pre_ping=True,
+        connect_args={"timeout": settings.call_timeout_s},
+    )

@@ -1,0 +1,22 @@
+"""Every knob of governance."""
+
+from pydantic import Field
+
+from twinmesh_sdk.runtime.settings import DatabaseSettings
+
+
+class GovernanceSettings(DatabaseSettings):
+    """Variables are the field names, upper case, after `TWIN_`."""
+
+    republish_s: float = Field(
+        default=15.0,
+        gt=0,
+        le=3600,
+        description="how often the published snapshot is compared with the database, in seconds",
+    )
+    nats_replicas: int = Field(
+        default=1, ge=1, le=5, description="replicas of a bucket that has to be made again"
+    )
+    migrate_on_start: bool = Field(
+        default=True, description="bring the database to this release's schema when starting"
+    )

@@ -1,0 +1,190 @@
+"""One suite for every adapter of `Registry`."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from governance.adapters.memory import MemoryRegistry
+from governance.adapters.migration import migrate
+from governance.adapters.postgres import PostgresRegistry
+from governance.decide import releases
+from governance.model.audit import AuditEntry
+from governance.model.contracts import Contract, ContractState, Supergraph, Version
+from governance.model.findings import Finding, Severity
+from governance.model.releases import ArtefactDigest, BackTest, ModelName, ModelVersion, Scope
+
+
+@pytest.fixture
+def memory():
+    return MemoryRegistry()
+
+
+@pytest.fixture
+async def engine(database_url):
+    engine = create_async_engine(database_url)
+    await migrate(engine)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def postgres(engine):
+    return PostgresRegistry(engine)
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.stack)])
+def registry(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def contract(bundle, protos, now):
+    made = bundle(
+        sdl="type Query { a: Int }",
+        descriptors=protos(Opened=["id"]),
+        events=[("pump.work_item.opened.v1", "twinmesh.pump.v1.Opened")],
+        consumes=["a.b.c.v1"],
+    )
+    finding = Finding("CODE", "subject", "message", "hint", "other", Severity.WARNING)
+    return Contract(made, ContractState.ACTIVE, now, "ci", (finding,))
+
+
+@pytest.fixture
+def model(now):
+    submitted = ModelVersion(
+        name=ModelName("pump-condition"),
+        version=Version.parse("1.0.0"),
+        artefact_digest=ArtefactDigest("sha256:" + "a" * 64),
+        scope=Scope(frozenset({"pump"}), frozenset({"north"})),
+        back_test=BackTest("bt-1", "F1", 0.8, "age only", 0.5, "d"),
+        description="EWMA",
+        submitted_by="author",
+        submitted_at=now,
+    )
+    return releases.approve(submitted, by="reviewer", at=now, note="fine").model
+
+
+def entry(now, tenant="acme", **parts):
+    made = AuditEntry(now, "ci", tenant, "contract.push", "x", "ACCEPTED", {"a": [1]})
+    return replace(made, **parts)
+
+
+async def test_a_contract_comes_back_as_it_was_saved(registry, contract):
+    async with registry.exclusive() as session:
+        await session.save_contracts([contract])
+    mesh, _ = await registry.read()
+
+    assert mesh.contracts == (contract,)
+
+
+async def test_a_saved_version_is_replaced_not_doubled(registry, contract):
+    async with registry.exclusive() as session:
+        await session.save_contracts([contract])
+        await session.save_contracts([contract.now(ContractState.ACCEPTED)])
+    mesh, _ = await registry.read()
+
+    assert [c.state for c in mesh.contracts] == [ContractState.ACCEPTED]
+
+
+async def test_the_last_supergraph_is_in_force(registry):
+    one = Supergraph("1", "type Query { a: Int }", {"a": "http://a"}, {"a": "d"})
+    async with registry.exclusive() as session:
+        await session.save_supergraph(one)
+        await session.save_supergraph(replace(one, digest="2"))
+    mesh, _ = await registry.read()
+
+    assert mesh.supergraph == replace(one, digest="2")
+
+
+async def test_a_model_comes_back_as_it_was_saved(registry, model, now):
+    active = releases.activate(model, [], effective_from=now, by="reviewer", at=now).model
+    async with registry.exclusive() as session:
+        await session.save_models([model])
+        await session.save_models([active])
+        found = await session.models("pump-condition")
+        others = await session.models("other")
+
+    assert found == [active]
+    assert others == []
+
+
+async def test_nothing_stays_of_a_block_that_raises(registry, contract, model, now):
+    async def fail():
+        async with registry.exclusive() as session:
+            await session.save_contracts([contract])
+            await session.save_models([model])
+            await session.record(entry(now))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    mesh, models = await registry.read()
+    assert (mesh.contracts, models) == ((), [])
+    assert await registry.audit("acme", before=None, limit=10) == []
+
+
+async def test_writers_take_turns(registry, contract):
+    async def bump():
+        async with registry.exclusive() as session:
+            mesh = await session.mesh()
+            held = mesh.contracts[0]
+            await asyncio.sleep(0)
+            count = int(held.pushed_by) + 1
+            await session.save_contracts([replace(held, pushed_by=str(count))])
+
+    async with registry.exclusive() as session:
+        await session.save_contracts([replace(contract, pushed_by="0")])
+    await asyncio.gather(*(bump() for _ in range(8)))
+    mesh, _ = await registry.read()
+
+    assert mesh.contracts[0].pushed_by == "8"
+
+
+async def test_the_audit_log_counts_without_gaps_and_shows_a_tenant_only_its_own(registry, now):
+    for number in range(6):
+        try:
+            async with registry.exclusive() as session:
+                await session.record(entry(now, tenant="acme" if number % 2 else "globex"))
+                if number == 2:
+                    raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
+    acme = await registry.audit("acme", before=None, limit=10)
+    globex = await registry.audit("globex", before=None, limit=10)
+
+    assert sorted(e.sequence for e in acme + globex) == [1, 2, 3, 4, 5]
+    assert {e.tenant for e in acme} == {"acme"}
+    assert [e.sequence for e in acme] == sorted((e.sequence for e in acme), reverse=True)
+    assert await registry.audit("acme", before=acme[0].sequence, limit=1) == [acme[1]]
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("change", ["UPDATE audit SET actor = 'x'", "DELETE FROM audit"])
+async def test_the_audit_log_is_append_only_in_the_database_too(postgres, engine, now, change):
+    async with postgres.exclusive() as session:
+        await session.record(entry(now))
+
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with engine.begin() as connection:
+            await connection.execute(text(change))
+
+
+@pytest.mark.stack
+async def test_two_persons_are_required_in_the_database_too(postgres, model):
+    with pytest.raises(Exception, match="did not answer"):
+        async with postgres.exclusive() as session:
+            await session.save_models([replace(model, approved_by="author")])
+
+
+@pytest.mark.stack
+async def test_migrating_twice_and_at_once_is_harmless(database_url):
+    engines = [create_async_engine(database_url) for _ in range(3)]
+    await asyncio.gather(*(migrate(engine) for engine in engines))
+    await migrate(engines[0])
+    for engine in engines:
+        await engine.dispose()
