@@ -1,0 +1,20 @@
+"""NATS: the connection, streams, mirrored buckets, events out and in."""
+
+from twinmesh_sdk.adapters.nats.connection import MeshNats
+from twinmesh_sdk.adapters.nats.consumer import EventConsumer
+from twinmesh_sdk.adapters.nats.mirror import KvMirror
+from twinmesh_sdk.adapters.nats.publisher import EventPublisher
+from twinmesh_sdk.adapters.nats.relay import OutboxRelay
+from twinmesh_sdk.adapters.nats.snapshots import ContractSnapshot, ModelSnapshot
+from twinmesh_sdk.adapters.nats.streams import ensure_streams
+
+__all__ = [
+    "ContractSnapshot",
+    "EventConsumer",
+    "EventPublisher",
+    "KvMirror",
+    "MeshNats",
+    "ModelSnapshot",
+    "OutboxRelay",
+    "ensure_streams",
+]

@@ -1,0 +1,241 @@
+"""Events in: durable, checked against their registered schema, retried or quarantined."""
+
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Final
+
+from google.protobuf.message import DecodeError
+from nats import errors as nats_errors
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js import errors as js_errors
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter
+
+from twinmesh_sdk.adapters import tracing
+from twinmesh_sdk.adapters.nats.cloudevents import encode_header, envelope_of
+from twinmesh_sdk.adapters.nats.connection import MeshNats
+from twinmesh_sdk.adapters.nats.snapshots import ContractSnapshot
+from twinmesh_sdk.core.disposition import DISPOSITION, Disposition
+from twinmesh_sdk.core.errors import (
+    DeadlineExceededError,
+    InvalidInputError,
+    PreconditionFailedError,
+    TwinError,
+)
+from twinmesh_sdk.core.events import Envelope
+from twinmesh_sdk.core.ids import derived_id
+from twinmesh_sdk.core.request import Deadline, acting_for, until
+from twinmesh_sdk.core.times import ReadTime, format_time
+from twinmesh_sdk.ports.clock import Clock
+from twinmesh_sdk.ports.events import EventHandler
+from twinmesh_sdk.ports.outbox import Inbox
+
+log = logging.getLogger(__name__)
+
+STREAM: Final = "EVENTS"
+BATCH: Final = 16
+FETCH_S: Final = 5.0
+HANDLE_S: Final = 20.0
+ACK_WAIT_S: Final = 60.0
+MAX_IN_FLIGHT: Final = 64
+BUG_ATTEMPTS: Final = 5
+UNREGISTERED_ATTEMPTS: Final = 4
+FIRST_RETRY_S: Final = 0.5
+LAST_RETRY_S: Final = 30.0
+
+HANDLED: Final = Counter(
+    "twin_events_handled_total", "Events by what became of them", ["event_type", "outcome"]
+)
+
+
+class EventConsumer:
+    """Feeds one event type to one handler, as the durable consumer `<service>-<type>`.
+
+    The inbox, where given, remembers the event in the transaction of the handler's state, so a
+    repetition changes nothing even where the handler could not tell.
+    """
+
+    def __init__(
+        self,
+        *,
+        bus: MeshNats,
+        contracts: ContractSnapshot,
+        clock: Clock,
+        service: str,
+        event_type: str,
+        handler: EventHandler,
+        inbox: Inbox | None,
+    ) -> None:
+        self._bus = bus
+        self._contracts = contracts
+        self._clock = clock
+        self._service = service
+        self._type = event_type
+        self._handler = handler
+        self._inbox = inbox
+
+    @property
+    def durable(self) -> str:
+        """Name of the consumer; NATS allows no dots in it."""
+        return f"{self._service}-{self._type.replace('.', '_')}"
+
+    async def run(self) -> None:
+        """Consume until cancelled."""
+        pause = FIRST_RETRY_S
+        while True:
+            try:
+                subscription = await self._subscribe()
+                pause = FIRST_RETRY_S
+                await self._consume(subscription)
+            except (TwinError, nats_errors.Error, js_errors.Error, OSError, TimeoutError) as error:
+                log.warning(
+                    "events cannot be fetched",
+                    extra={"consumer": self.durable, "error": repr(error)},
+                )
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_RETRY_S / 6)
+
+    async def _subscribe(self) -> JetStreamContext.PullSubscription:
+        subject = f"tm.*.{self._type}"
+        return await self._bus.js.pull_subscribe(
+            subject,
+            durable=self.durable,
+            stream=STREAM,
+            config=ConsumerConfig(
+                filter_subject=subject,
+                ack_policy=AckPolicy.EXPLICIT,
+                deliver_policy=DeliverPolicy.ALL,
+                ack_wait=ACK_WAIT_S,
+                max_ack_pending=MAX_IN_FLIGHT,
+                max_deliver=-1,
+            ),
+        )
+
+    async def _consume(self, subscription: JetStreamContext.PullSubscription) -> None:
+        while True:
+            try:
+                messages = await subscription.fetch(BATCH, timeout=FETCH_S)
+            except nats_errors.TimeoutError:
+                if self._bus.connected:
+                    # A server that lost the consumer answers with silence: look for it.
+                    await self._bus.js.consumer_info(STREAM, self.durable)
+                continue
+            for message in messages:
+                await self._receive(message)
+
+    async def _receive(self, message: Msg) -> None:
+        """Handle one message; its failure is settled here, the loop goes on."""
+        try:
+            envelope = envelope_of(message.subject, message.headers, message.data)
+        except InvalidInputError as error:
+            await self._quarantine(message, code=error.code.value, reason=str(error))
+            return
+        with tracing.span(
+            f"handle {self._type}",
+            kind=SpanKind.CONSUMER,
+            parent=envelope.traceparent,
+            attributes={
+                "messaging.system": "nats",
+                "messaging.message.id": envelope.id,
+                "messaging.consumer.group.name": self.durable,
+                "twin.tenant": envelope.tenant,
+                "twin.subject": envelope.subject,
+            },
+        ):
+            try:
+                self._check_schema(envelope)
+                outcome = await self._handle(envelope)
+            except Exception as error:  # noqa: BLE001 - the outermost loop; settled and logged
+                await self._settle(message, envelope, error)
+                return
+        await message.ack()
+        HANDLED.labels(self._type, outcome).inc()
+
+    async def _handle(self, envelope: Envelope) -> str:
+        now = self._clock.plant_now(envelope.tenant)
+        with (
+            acting_for(envelope.tenant, ReadTime(now=now, as_of=now)),
+            until(Deadline.after(HANDLE_S)),
+        ):
+            try:
+                async with asyncio.timeout(HANDLE_S), self._once(envelope) as first:
+                    if not first:
+                        return "repeated"
+                    await self._handler(envelope)
+                    return "handled"
+            except TimeoutError as error:
+                raise DeadlineExceededError(f"event not handled in {HANDLE_S:.0f} s") from error
+
+    def _once(self, envelope: Envelope) -> AbstractAsyncContextManager[bool]:
+        if self._inbox is None:
+            return nullcontext(True)
+        return self._inbox.once(envelope.source, envelope.id)
+
+    def _check_schema(self, envelope: Envelope) -> None:
+        """Refuse an event whose schema governance has not registered."""
+        registered = self._contracts.event_schema(self._type)
+        message, _, digest = envelope.dataschema.partition("#")
+        if registered is None:
+            raise PreconditionFailedError(f"event {self._type} is not registered")
+        if message != registered.message or digest not in registered.digests:
+            raise PreconditionFailedError(
+                f"event {self._type} carries the unregistered schema {envelope.dataschema[:200]}"
+            )
+
+    async def _settle(self, message: Msg, envelope: Envelope, error: Exception) -> None:
+        """Retry or quarantine, as the table says."""
+        attempt = message.metadata.num_delivered or 1
+        code, retry = _verdict(error, attempt)
+        extra = {
+            "event_type": self._type,
+            "event_id": envelope.id,
+            "code": code,
+            "attempt": attempt,
+            "error": str(error)[:500],
+        }
+        if not retry:
+            log.error("event is quarantined", extra=extra)
+            await self._quarantine(message, code=code, reason=str(error))
+            return
+        bug = not isinstance(error, TwinError)
+        log.warning("event is retried", extra=extra, exc_info=error if bug else None)
+        HANDLED.labels(self._type, "retried").inc()
+        await message.nak(delay=min(FIRST_RETRY_S * 2 ** min(attempt - 1, 10), LAST_RETRY_S))
+
+    async def _quarantine(self, message: Msg, *, code: str, reason: str) -> None:
+        """Put the message aside with the reason, and only then give it up."""
+        sequence = message.metadata.sequence.stream
+        kept = {k: v for k, v in (message.headers or {}).items() if not k.startswith("Nats-")}
+        await self._bus.publish(
+            f"quarantine.{self._service}.{self._type}",
+            message.data,
+            headers={
+                **kept,
+                "tm-reason-code": code,
+                "tm-reason": encode_header(reason[:300]),
+                "tm-subject": message.subject,
+                "tm-stream-sequence": str(sequence),
+                "tm-deliveries": str(message.metadata.num_delivered or 1),
+                "tm-quarantined-at": format_time(self._clock.wall_now()),
+            },
+            message_id=derived_id("qua", self._service, message.subject, sequence),
+        )
+        await message.term()
+        HANDLED.labels(self._type, "quarantined").inc()
+
+
+def _verdict(error: Exception, attempt: int) -> tuple[str, bool]:
+    """Return the code of a failure, and whether the event is tried again."""
+    match error:
+        case DecodeError():
+            return "INVALID_INPUT", False
+        case PreconditionFailedError():
+            # Our snapshot may lag behind the publisher's by a moment.
+            return error.code.value, attempt < UNREGISTERED_ATTEMPTS
+        case TwinError():
+            return error.code.value, DISPOSITION[error.code] is Disposition.RETRY
+        case _:
+            return "INTERNAL", attempt < BUG_ATTEMPTS

@@ -1,0 +1,148 @@
+"""What every HTTP request passes first: limits, admission, trace, and failures as problems."""
+
+import logging
+from time import perf_counter
+from typing import Any, Final
+
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from twinmesh_sdk.adapters import tracing
+from twinmesh_sdk.core.errors import LimitExceededError, TwinError, UnavailableError
+from twinmesh_sdk.core.request import answering
+from twinmesh_sdk.runtime import entry
+from twinmesh_sdk.runtime.entry import Entry
+from twinmesh_sdk.runtime.probes import Probes
+
+log = logging.getLogger(__name__)
+
+OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
+
+REQUESTS: Final = Counter("twin_http_requests_total", "Requests answered", ["method", "status"])
+SECONDS: Final = Histogram("twin_http_request_seconds", "Time to answer a request", ["method"])
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class BodyTooLargeError(LimitExceededError):
+    """The body is larger than this door takes; answered with 413."""
+
+
+class HttpDoor:
+    """An ASGI application around another. Health and metrics pass untouched."""
+
+    def __init__(
+        self, app: ASGIApp, admission: Entry, probes: Probes, *, max_body_bytes: int
+    ) -> None:
+        self._app = app
+        self._admission = admission
+        self._probes = probes
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+            await self._app(scope, receive, send)
+            return
+        began, sent = perf_counter(), _Sent(send)
+        headers = _headers(scope)
+        with tracing.span(
+            f"{scope['method']} {scope['path']}"[:200],
+            kind=SpanKind.SERVER,
+            parent=headers.get(tracing.TRACEPARENT, ""),
+            attributes={"http.request.method": scope["method"], "url.path": scope["path"][:200]},
+        ) as span:
+            await self._answer(scope, receive, sent, headers)
+            span.set_attribute("http.response.status_code", sent.status)
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        REQUESTS.labels(method, str(sent.status)).inc()
+        SECONDS.labels(method).observe(perf_counter() - began)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, sent: "_Sent", headers: dict[str, str]
+    ) -> None:
+        try:
+            if not self._probes.open or self._probes.stopping:
+                raise UnavailableError("the service is not open", hint="try again in a moment")
+            body = _Body(receive, self._max_body_bytes)
+            body.check(headers.get("content-length", ""))
+            admitted = await self._admission.admit(headers)
+            with answering(
+                principal=admitted.principal,
+                token=admitted.token,
+                read_time=admitted.read_time,
+                deadline=admitted.deadline,
+            ):
+                await self._app(scope, body, sent)
+        except Exception as error:
+            if not isinstance(error, TwinError):
+                log.exception("request failed", extra={"path": scope["path"][:200]})
+            if sent.begun:
+                raise
+            await _problem(error, scope, receive, sent)
+
+
+async def _problem(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    from twinmesh_sdk.runtime.http_host import problem_response  # noqa: PLC0415 - it imports this
+
+    response = problem_response(error)
+    if isinstance(error, BodyTooLargeError):
+        response.status_code = 413
+        response.headers["connection"] = "close"
+    await response(scope, receive, send)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Return the headers that a door reads; the first of each name counts."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").lower()
+        if name in entry.READ or name == "content-length":
+            found.setdefault(name, raw_value.decode("latin-1"))
+    return found
+
+
+class _Body:
+    """Receives a body up to a limit, whether or not its length was announced."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._seen = 0
+
+    def check(self, announced: str) -> None:
+        """Refuse a body that announces to be too large, before any of it is read."""
+        if announced.isascii() and announced.isdigit() and int(announced[:20]) > self._limit:
+            raise self._refusal()
+
+    def _refusal(self) -> BodyTooLargeError:
+        return BodyTooLargeError(
+            f"a body has at most {self._limit} bytes", hint="send less at once"
+        )
+
+    async def __call__(self) -> Message:
+        """Receive the next part."""
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self._seen > self._limit:
+            raise self._refusal()
+        return message
+
+
+class _Sent:
+    """Sends, remembers the status, and tells the caller its trace."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+        self.begun = False
+
+    async def __call__(self, message: Any) -> None:  # noqa: ANN401 - an ASGI message
+        """Send the next part."""
+        if message["type"] == "http.response.start":
+            self.begun = True
+            self.status = message["status"]
+            if trace_id := tracing.trace_id():
+                MutableHeaders(scope=message)["tm-trace-id"] = trace_id
+        await self._send(message)
