@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
 from twinmesh_sdk.core.errors import TwinError
 
 if TYPE_CHECKING:
+    import grpc
+
     from twinmesh.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 
 DEADLINE_S: Final = 60.0
@@ -129,7 +131,7 @@ def call(door: Door, ask: "Callable[[GovernanceServiceStub], Any]") -> Any:  # n
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ]
     with grpc.insecure_channel(address, options=options) as channel:
-        stub = GovernanceServiceStub(_Authorised(channel, door.bearer()))  # type: ignore[arg-type]
+        stub = GovernanceServiceStub(_authorised(channel, door.bearer()))
         try:
             return ask(stub)
         except grpc.RpcError as error:
@@ -145,17 +147,24 @@ def call(door: Door, ask: "Callable[[GovernanceServiceStub], Any]") -> Any:  # n
             raise SystemExit(UNUSABLE if unreachable else REFUSED) from error
 
 
-class _Authorised:
-    """A channel whose unary calls carry the token and a deadline."""
+def _authorised(channel: "grpc.Channel", token: str) -> "grpc.Channel":
+    """Return a channel whose unary calls carry the token and a deadline."""
+    import grpc  # noqa: PLC0415 - see `call`
 
-    def __init__(self, channel: Any, token: str) -> None:  # noqa: ANN401 - grpc.Channel
-        self._channel = channel
-        self._metadata = (("authorization", f"Bearer {token}"),)
+    class Details(NamedTuple):
+        method: str
+        timeout: float
+        metadata: list[tuple[str, str]]
+        credentials: None = None
+        wait_for_ready: None = None
+        compression: None = None
 
-    def unary_unary(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:  # noqa: ANN401
-        """Return a caller that adds metadata and deadline."""
-        method = self._channel.unary_unary(*args, **kwargs)
-        return lambda request: method(request, metadata=self._metadata, timeout=DEADLINE_S)
+    class Bearer(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc has no types here
+        def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:  # noqa: ANN401
+            metadata = [*(details.metadata or ()), ("authorization", f"Bearer {token}")]
+            return continuation(Details(details.method, DEADLINE_S, metadata), request)
+
+    return grpc.intercept_channel(channel, Bearer())
 
 
 def _client_credentials(issuer: str, client_id: str, client_secret: str) -> str:
