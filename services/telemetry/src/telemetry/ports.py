@@ -12,8 +12,7 @@ from telemetry.model.pipeline import Movement, PipelineAlert
 from telemetry.model.quarantine import QuarantineRow
 from telemetry.model.reading import Readings, StoredKeys, Tail
 from telemetry.model.signal import ForeignName, Signal
-from telemetry.model.verdict import VerdictState
-from twinmesh_sdk.core.events import Envelope
+from telemetry.model.verdict import VerdictChange, VerdictState
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +235,8 @@ class VerdictStore(Protocol):
         """Return every verdict kept."""
         ...
 
-    async def save(self, changes: Sequence[tuple[VerdictState, Envelope]]) -> None:
-        """Save verdicts and the events that announce them in one transaction.
+    async def save(self, changes: Sequence[VerdictChange]) -> None:
+        """Save verdicts, and in the same transaction the events that announce them.
 
         Raises:
             ConflictError: One was changed meanwhile; nothing is saved.
@@ -256,8 +255,8 @@ class AlertStore(Protocol):
         """Return a tenant's alerts, newest first."""
         ...
 
-    async def save(self, alert: PipelineAlert, event: Envelope) -> None:
-        """Save an alert, new or changed, and the event that announces it in one transaction."""
+    async def save(self, alert: PipelineAlert) -> None:
+        """Save an alert, opened or recovered, and the event that announces it in one transaction."""
         ...
 
     async def last_version(self, tenant: str, source: str) -> int:

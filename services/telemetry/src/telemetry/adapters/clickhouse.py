@@ -10,7 +10,7 @@ import pyarrow as pa
 from telemetry.adapters.clickhouse_client import ClickHouse, column, moment, quoted, texts
 from telemetry.model import quality
 from telemetry.model.history import LatestReading, Point
-from telemetry.model.reading import Readings, StoredKeys, Tail
+from telemetry.model.reading import Ints, Readings, StoredKeys, Tail
 from telemetry.model.signal import Signal
 from telemetry.ports import Span
 
@@ -18,10 +18,6 @@ SPANS_PER_QUERY: Final = 500
 RECENT_US: Final = 2 * 86_400 * 1_000_000
 """Most values asked for are this young; only for the others the whole history is searched."""
 
-_TAIL_COLUMNS: Final = """
-    toUnixTimestamp64Micro(observed_at) AS observed_us, value, sequence,
-    toUnixTimestamp64Micro(advanced_at) AS advanced_us, repeats
-"""
 _LATEST_COLUMNS: Final = """
     signal_id, value, status, toUnixTimestamp64Micro(observed_at) AS observed_us,
     toUnixTimestamp64Micro(arrived_at) AS arrived_us,
@@ -61,22 +57,23 @@ class ClickHouseReadingStore:
 
     async def _tails(self, which: str) -> dict[tuple[str, str], Tail]:
         table = await self._db.read(f"""
-            SELECT toString(tenant) AS tenant, toString(signal_id) AS signal_id,
-                argMax(tuple(value, sequence, toUnixTimestamp64Micro(advanced_at), repeats),
-                    tuple(observed_at, recorded_at)) AS newest,
+            SELECT toString(tenant) AS owner, toString(signal_id) AS id,
                 toUnixTimestamp64Micro(max(observed_at)) AS observed_us,
-                newest.1 AS value, newest.2 AS sequence, newest.3 AS advanced_us,
-                newest.4 AS repeats
-            FROM readings WHERE {which} GROUP BY readings.tenant, readings.signal_id
+                tupleElement(newest, 1) AS last_value, tupleElement(newest, 2) AS last_sequence,
+                tupleElement(newest, 3) AS advanced_us, tupleElement(newest, 4) AS last_repeats,
+                argMax(tuple(value, sequence, toUnixTimestamp64Micro(advanced_at), repeats),
+                    tuple(observed_at, recorded_at)) AS newest
+            FROM readings WHERE {which} GROUP BY tenant, signal_id
+            SETTINGS optimize_aggregation_in_order = 1
         """)  # noqa: S608 - ids are checked by `quoted`
         rows = zip(
-            texts(table, "tenant"),
-            texts(table, "signal_id"),
+            texts(table, "owner"),
+            texts(table, "id"),
             column(table, "observed_us"),
-            column(table, "value"),
-            column(table, "sequence"),
+            column(table, "last_value"),
+            column(table, "last_sequence"),
             column(table, "advanced_us"),
-            column(table, "repeats"),
+            column(table, "last_repeats"),
             strict=True,
         )
         return {
@@ -222,12 +219,14 @@ def these(tenant: str, signals: Sequence[Signal]) -> str:
 
 def _to_arrow(readings: Readings, epoch: int) -> pa.Table:
     signals = readings.signals
-    index = pa.array(readings.signal_ix.astype(np.int32))
 
     def dictionary(values: list[str]) -> pa.DictionaryArray:
-        return pa.DictionaryArray.from_arrays(index, pa.array(values))
+        # ClickHouse refuses a dictionary that holds a value twice.
+        distinct, place = np.unique(np.array(values, object), return_inverse=True)
+        index = pa.array(place[readings.signal_ix].astype(np.int32))
+        return pa.DictionaryArray.from_arrays(index, pa.array(distinct, pa.string()))
 
-    def times(us: np.ndarray) -> pa.Array:
+    def times(us: Ints) -> pa.Array:
         return pa.array(us).cast(pa.timestamp("us", tz="UTC"))
 
     return pa.table(

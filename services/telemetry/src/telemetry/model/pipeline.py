@@ -1,8 +1,9 @@
 """The way of a reading through the pipeline, hop by hop, and alerts about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 
 class Hop(StrEnum):
@@ -14,9 +15,6 @@ class Hop(StrEnum):
     RESOLVE = "RESOLVE"  # its name is a known signal and it passed the checks
     STORE = "STORE"  # the store holds it
     PUBLISH = "PUBLISH"  # the twins can read it
-
-
-HOPS: tuple[Hop, ...] = tuple(Hop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +49,7 @@ class PipelineAlert:
     signal_ids: tuple[str, ...] = ()
     recovered_at: datetime | None = None
     version: int = 1
+
+    def recovered(self, at: datetime) -> Self:
+        """Return the alert as it stands once data came out at the end again."""
+        return replace(self, recovered_at=at, version=self.version + 1)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from telemetry.model.signal import Signal
 from twinmesh_sdk.core.trust import Verdict
 
 
@@ -24,3 +25,12 @@ class VerdictState:
     observed_at: datetime | None
     effective_at: datetime
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictChange:
+    """Fact: the verdict on a signal for a decision is another one now."""
+
+    signal: Signal
+    before: VerdictState | None
+    now: VerdictState
