@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, NewType, Self, TypeVar
 import strawberry
 import strawberry.federation
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.scalar import ScalarDefinition
 
 from twinmesh_sdk.core import trust as core
 from twinmesh_sdk.core.errors import InvalidInputError
@@ -32,9 +33,7 @@ Int64 = NewType("Int64", int)
 
 def _parse_datetime(value: object) -> datetime:
     if not isinstance(value, str):
-        raise InvalidInputError(
-            "a DateTime is an RFC 3339 string, for example 2026-01-31T08:00:00Z"
-        )
+        raise InvalidInputError("a DateTime is RFC 3339 text, for example 2026-01-31T08:00:00Z")
     return parse_time(value)
 
 
@@ -44,7 +43,7 @@ def _parse_int64(value: object) -> int:
     return value
 
 
-_SCALARS: Final = {
+_SCALARS: Final[dict[object, ScalarDefinition]] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description="RFC 3339, UTC, microseconds: `2026-01-31T08:00:00.000000Z`. Any zone is read.",
@@ -205,7 +204,7 @@ class Connection(Generic[T]):
     edges: list[Edge[T]] = strawberry.field(description="The entries with their positions.")
     page_info: PageInfo
 
-    @strawberry.field(description="The entries.")
+    @strawberry.field(description="The entries.")  # type: ignore[untyped-decorator]  # generic class
     def nodes(self) -> list[T]:
         """Return the entries without their positions."""
         return [edge.node for edge in self.edges]

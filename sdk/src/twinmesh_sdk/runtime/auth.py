@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
 from joserfc.jws import extract_compact
 
 from twinmesh_sdk.core.errors import (
@@ -41,7 +41,7 @@ HTTP_TIMEOUT_S: Final = 5.0
 RENEW_BEFORE_S: Final = 30.0
 ANY_TENANT: Final = "*"
 
-_NO_TOKEN: Final = "get one with `twinmesh token`, or from your provider"
+_NO_TOKEN: Final = "get one with `twinmesh token`, or from your provider"  # noqa: S105 - a hint
 
 
 class Issuer:
@@ -83,7 +83,9 @@ class Issuer:
             self._jwks_url = await self._discovered("jwks_uri")
         document = await self._fetch(self._jwks_url)
         listed = document.get("keys")
-        found = [k for key in (listed or [])[:MAX_KEYS] if (k := _public_key(key)) is not None]
+        found: list[Key] = [
+            k for key in (listed or [])[:MAX_KEYS] if (k := _public_key(key)) is not None
+        ]
         if not found:
             raise UnavailableError("the identity provider publishes no usable key")
         return KeySet(found)

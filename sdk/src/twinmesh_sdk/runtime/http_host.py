@@ -91,7 +91,8 @@ class HttpHost:
         """Serve a schema at `POST /graphql`."""
         from twinmesh_sdk.runtime.graphql_host import GraphqlHost  # noqa: PLC0415 - slow to import
 
-        self.app.add_route("/graphql", GraphqlHost(schema, context), methods=["POST"])
+        host: Any = GraphqlHost(schema, context)  # an ASGI application, which Starlette takes too
+        self.app.add_route("/graphql", host, methods=["POST"])
 
     def open(self) -> None:
         """Take requests from now on, beside health."""

@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CANCEL_S: Final = 2.0
-ACTIVE_POLL_S: Final = 0.1
 ENSURE_RETRY_S: Final = 1.0
 
 T = TypeVar("T")
@@ -127,7 +126,8 @@ class TwinService:
         )
         self.entry = Entry(self.verifier, self.clock, timeout_s=settings.request_timeout_s)
         self.probes = Probes()
-        self._stopping = asyncio.Event()
+        self._stopping, self._active = asyncio.Event(), asyncio.Event()
+        self.contracts.on_change(self._notice_activation)
         self._workers = Workers(self.stop)
         self._resources: list[Opened[Any]] = []
         self._consumers: list[EventConsumer] = []
@@ -141,7 +141,7 @@ class TwinService:
     # -- what it serves ------------------------------------------------------------------------
 
     @property
-    def http(self) -> "HttpHost":
+    def http_host(self) -> "HttpHost":
         """The HTTP host; made on first use."""
         if self._http is None:
             from twinmesh_sdk.runtime.http_host import HttpHost  # noqa: PLC0415 - slow to import
@@ -150,7 +150,7 @@ class TwinService:
         return self._http
 
     @property
-    def grpc(self) -> "GrpcHost":
+    def grpc_host(self) -> "GrpcHost":
         """The gRPC host; made on first use."""
         if self._grpc is None:
             from twinmesh_sdk.runtime.grpc_host import GrpcHost  # noqa: PLC0415 - slow to import
@@ -166,7 +166,7 @@ class TwinService:
         Args:
             register: The generated `add_…Servicer_to_server`.
         """
-        self.grpc.add(register, servicer)
+        self.grpc_host.add(register, servicer)
 
     def add_subgraph(
         self, schema: "strawberry.federation.Schema", context: Callable[[], object]
@@ -186,11 +186,11 @@ class TwinService:
                 f"contract/schema.graphql of {self.name} is not what the code serves",
                 hint="write it anew: `python -m twinmesh_sdk.export_sdl <module>:<schema>`",
             )
-        self.http.add_subgraph(schema, context)
+        self.http_host.add_subgraph(schema, context)
 
     def add_router(self, router: "APIRouter", *, public: bool = False) -> None:
         """Serve HTTP routes. Unless `public`, every route needs a token."""
-        self.http.add_router(router, public=public)
+        self.http_host.add_router(router, public=public)
 
     # -- what it does beside -------------------------------------------------------------------
 
@@ -276,12 +276,12 @@ class TwinService:
     @property
     def http_port(self) -> int:
         """Where the HTTP doors listen; known once `run` has begun."""
-        return self.http.port
+        return self.http_host.port
 
     @property
     def grpc_port(self) -> int:
         """Where the gRPC door listens; known once `run` has begun."""
-        return self.grpc.port
+        return self.grpc_host.port
 
     async def run(self) -> None:
         """Open everything, serve until SIGTERM or SIGINT, drain and close.
@@ -310,18 +310,18 @@ class TwinService:
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        await self.http.start(settings.http_host, settings.http_port)
-        stack.push_async_callback(self.http.stop)
+        await self.http_host.start(settings.http_host, settings.http_port)
+        stack.push_async_callback(self.http_host.stop)
         if not await self._unless_stopped(self._open(stack)):
             return
         if self._grpc is not None:
             await self._grpc.start(settings.grpc_host, settings.grpc_port)
             stack.push_async_callback(self._grpc.stop)
-        self.http.open()
+        self.http_host.open()
         self._add_event_workers()
         workers = asyncio.create_task(self._workers.run())
         stack.push_async_callback(_cancel, [workers])
-        log.info("doors are open", extra={"http_port": self.http.port})
+        log.info("doors are open", extra={"http_port": self.http_host.port})
         await self._stopping.wait()
         log.info("stopping")
         self.probes.stopping = True
@@ -357,8 +357,7 @@ class TwinService:
 
     def _when_active(self, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def wait_and_run() -> None:
-            while not self.contracts.is_active(self.name, self.contract.digest):
-                await asyncio.sleep(ACTIVE_POLL_S)
+            await self._active.wait()
             await run()
 
         return wait_and_run
@@ -380,13 +379,17 @@ class TwinService:
         if not self.nats.connected:
             raise UnavailableError("the bus is not connected")
 
+    def _notice_activation(self) -> None:
+        if self.contracts.is_active(self.name, self.contract.digest):
+            self._active.set()
+
     async def _contract_is_active(self) -> None:
         if self.contracts.is_active(self.name, self.contract.digest):
             return
         found = self.contracts.active(self.name)
         state = "not registered" if found is None else f"{found.state} as {found.digest[:12]}"
         raise PreconditionFailedError(
-            f"contract {self.name} {self.contract.version} ({self.contract.digest[:12]}) is {state}",
+            f"contract {self.contract.version} ({self.contract.digest[:12]}) is {state}",
             hint="push it: `twinmesh contract push`",
         )
 

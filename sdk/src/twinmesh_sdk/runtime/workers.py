@@ -1,4 +1,4 @@
-"""Background loops, kept alive: a crash is logged and started again, a crash loop ends the service."""
+"""Background loops, kept alive: a crash is logged and the loop started again."""
 
 import asyncio
 import logging

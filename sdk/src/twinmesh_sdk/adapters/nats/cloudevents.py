@@ -54,12 +54,12 @@ def envelope_of(subject: str, headers: Mapping[str, str] | None, data: bytes) ->
 
     if header("ce-specversion") != "1.0":
         raise InvalidInputError("only CloudEvents 1.0 are read")
-    tenant, type = Tenant(header("ce-tenant")), EventType(header("ce-type"))
-    if subject != subject_of(tenant, type):
+    tenant, kind = Tenant(header("ce-tenant")), EventType(header("ce-type"))
+    if subject != subject_of(tenant, kind):
         raise InvalidInputError("tenant or type of the event differ from its subject")
     return Envelope(
         id=header("ce-id"),
-        type=type,
+        type=kind,
         source=header("ce-source"),
         tenant=tenant,
         subject=header("ce-subject"),

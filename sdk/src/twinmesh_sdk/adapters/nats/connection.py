@@ -190,7 +190,7 @@ def translated(what: str) -> Iterator[None]:
         raise ConflictError(f"{what} was changed by another") from error
     except js_errors.KeyNotFoundError as error:
         raise NotFoundError(f"{what} does not exist") from error
-    except (nats_errors.MaxPayloadError, js_errors.ObjectTooLargeError) as error:
+    except nats_errors.MaxPayloadError as error:
         raise LimitExceededError(f"{what}: message is too large") from error
     except js_errors.NoStreamResponseError as error:
         raise UnavailableError(f"{what}: no stream answers") from error

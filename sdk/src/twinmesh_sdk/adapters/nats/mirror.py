@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from nats import errors as nats_errors
 from nats.js.kv import KeyValue
@@ -80,12 +80,14 @@ class KvMirror:
         loop = asyncio.get_running_loop()
         until = loop.time() + REWATCH_S
         watcher = await bucket.watchall()
+        updates: Any = watcher.updates  # untyped in nats-py, as is stop
+        stop: Any = watcher.stop
         try:
             fresh: dict[str, bytes] | None = {}
             again = asyncio.ensure_future(self._again.wait())
             try:
                 while (left := until - loop.time()) > 0 and not again.done():
-                    update = asyncio.ensure_future(watcher.updates(timeout=left))
+                    update = asyncio.ensure_future(updates(timeout=left))
                     await asyncio.wait({update, again}, return_when=asyncio.FIRST_COMPLETED)
                     if not update.done():
                         update.cancel()
@@ -97,7 +99,7 @@ class KvMirror:
                 again.cancel()
         finally:
             with suppress(nats_errors.Error, OSError):
-                await watcher.stop()
+                await stop()
 
     def _take(
         self, update: "asyncio.Future[KeyValue.Entry | None]", fresh: dict[str, bytes] | None

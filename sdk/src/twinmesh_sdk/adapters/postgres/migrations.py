@@ -32,7 +32,7 @@ async def migrate(url: str, package: str) -> None:
             await connection.commit()
             await connection.run_sync(_upgrade, package)
             await connection.commit()
-    except (exc.SQLAlchemyError, OSError, asyncio.TimeoutError) as error:
+    except (TimeoutError, exc.SQLAlchemyError, OSError) as error:
         raise UnavailableError(f"migrations of {package} failed: {error}") from error
     finally:
         await engine.dispose()
