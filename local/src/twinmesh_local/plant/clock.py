@@ -3,9 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Final, Protocol
 
+from twinmesh_local.plant.retrying import persistently
 from twinmesh_sdk.adapters.nats.connection import MeshNats, translated
 from twinmesh_sdk.adapters.plant_clock import BUCKET, encode
 from twinmesh_sdk.core.errors import NotFoundError, UnavailableError
@@ -13,10 +14,6 @@ from twinmesh_sdk.core.times import PlantTime
 
 SPREAD_S: Final = 0.5
 """Wall time that a jump is given to reach everyone before readings of the new time are sent."""
-RETRY_S: Final = 0.5
-GIVE_UP_S: Final = 180.0
-
-T = TypeVar("T")
 
 
 def wall_us() -> int:
@@ -46,18 +43,6 @@ class ClockStore(Protocol):
         ...
 
 
-async def _persistently(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Repeat while the bus is away, within `GIVE_UP_S`."""
-    deadline = time.monotonic() + GIVE_UP_S
-    while True:
-        try:
-            return await attempt()
-        except UnavailableError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(RETRY_S)
-
-
 class KvClockStore:
     """See `ClockStore`: one key per tenant in the bucket `plant-clock`."""
 
@@ -82,7 +67,7 @@ class KvClockStore:
             value = json.loads(entry.value or b"{}")
             return PlantTime(int(value["p0_us"]), float(value["speed"]), int(value["w0_us"]))
 
-        return await _persistently(get)
+        return await persistently(get)
 
     async def write(self, clock: PlantTime) -> None:
         """See `ClockStore.write`.
@@ -96,7 +81,7 @@ class KvClockStore:
             with translated("plant clock"):
                 await bucket.put(self._tenant, encode(clock))
 
-        await _persistently(put)
+        await persistently(put)
 
 
 class Pacer:
@@ -138,6 +123,10 @@ class Pacer:
         if self.pace is None:
             raise UnavailableError("the pace of the replay was not set")
         return self.pace.at(self._wall())
+
+    async def has_clock(self) -> bool:
+        """Tell whether the tenant's plant has a clock of its own."""
+        return await self._store.read() is not None
 
     async def plant_now_us(self) -> int:
         """Return the tenant's plant time; wall time where the plant has no clock."""

@@ -34,8 +34,11 @@ class TokenSource:
         try:
             answer = await self._http.post(
                 self._url,
-                data={"grant_type": "client_credentials"},
-                auth=(self._client, self._secret),
+                data={
+                    "grant_type": "client_credentials",
+                    "client_id": self._client,
+                    "client_secret": self._secret,
+                },
                 timeout=CALL_S,
             )
         except httpx.HTTPError as error:

@@ -1,7 +1,7 @@
-"""The plant's journal: what is being replayed and how far it surely got, so that a restart goes on.
+"""The plant's journal: what is replayed and how far it surely got, so that a restart goes on.
 
-One JSON file, replaced in one step. The demonstration reads it to show progress and to learn what the
-plant did (which pump was broken when); nothing of it reaches the mesh.
+One JSON file, replaced in one step. The demonstration reads it to show progress and to learn what
+the plant did (which pump was broken when); nothing of it reaches the mesh.
 """
 
 import json

@@ -1,9 +1,10 @@
 """Devices on MQTT 3.1.1 with QoS 1: bounded, reconnecting, and sceptical of acknowledgements.
 
-A PUBACK of the server's MQTT gateway does not prove that the stream stored the message. After a broken
-connection everything unacknowledged is therefore sent again, and before it what was acknowledged shortly
-before the break: in the first order, so that whatever was lost is still followed by all that came
-later. Repeats are counted as duplicates behind the door; a loss would be for ever.
+A PUBACK of the server's MQTT gateway does not prove that the stream stored the message. After a
+broken connection everything unacknowledged is therefore sent again, and before it what was
+acknowledged shortly before the break: in the first order, so that whatever was lost is still
+followed by all that came later. Repeats are counted as duplicates behind the door; a loss would be
+for ever.
 """
 
 import asyncio

@@ -93,8 +93,7 @@ class Sender:
     ) -> None:
         """Publish every row in start..end when it is due; returns when all were handed over.
 
-        Args:
-            after_us: Rows up to here have arrived already; None for a fresh start.
+        Rows up to `after_us` have arrived already; None for a fresh start.
 
         Raises:
             UnavailableError: The broker stayed away.

@@ -188,6 +188,7 @@ def pump_rows(episode: Episode, pump: str) -> Track:
         stamps=episode.start_us + (seconds * 1e6).astype(np.int64),
         values=_rounded(np.column_stack(columns)),
         zoned=True,
+        first_sequence=episode.start_us // 1_000_000,
     )
 
 
