@@ -40,9 +40,9 @@ from twinmesh_sdk.runtime.settings import TwinSettings
 from twinmesh_sdk.runtime.workers import Workers
 
 if TYPE_CHECKING:
-    import grpc
     import strawberry.federation
     from fastapi import APIRouter
+    from grpc.aio import Channel, Server
 
     from twinmesh_sdk.runtime.grpc_host import GrpcHost
     from twinmesh_sdk.runtime.http_host import HttpHost
@@ -141,7 +141,7 @@ class TwinService:
     # -- what it serves ------------------------------------------------------------------------
 
     @property
-    def http_host(self) -> "HttpHost":
+    def http(self) -> "HttpHost":
         """The HTTP host; made on first use."""
         if self._http is None:
             from twinmesh_sdk.runtime.http_host import HttpHost  # noqa: PLC0415 - slow to import
@@ -150,7 +150,7 @@ class TwinService:
         return self._http
 
     @property
-    def grpc_host(self) -> "GrpcHost":
+    def grpc(self) -> "GrpcHost":
         """The gRPC host; made on first use."""
         if self._grpc is None:
             from twinmesh_sdk.runtime.grpc_host import GrpcHost  # noqa: PLC0415 - slow to import
@@ -158,15 +158,13 @@ class TwinService:
             self._grpc = GrpcHost(self.name, self.entry, self.probes)
         return self._grpc
 
-    def add_grpc(
-        self, register: "Callable[[Any, grpc.aio.Server], None]", servicer: object
-    ) -> None:
+    def add_grpc(self, register: "Callable[[Any, Server], None]", servicer: object) -> None:
         """Serve a gRPC service.
 
         Args:
             register: The generated `add_…Servicer_to_server`.
         """
-        self.grpc_host.add(register, servicer)
+        self.grpc.add(register, servicer)
 
     def add_subgraph(
         self, schema: "strawberry.federation.Schema", context: Callable[[], object]
@@ -186,11 +184,11 @@ class TwinService:
                 f"contract/schema.graphql of {self.name} is not what the code serves",
                 hint="write it anew: `python -m twinmesh_sdk.export_sdl <module>:<schema>`",
             )
-        self.http_host.add_subgraph(schema, context)
+        self.http.add_subgraph(schema, context)
 
     def add_router(self, router: "APIRouter", *, public: bool = False) -> None:
         """Serve HTTP routes. Unless `public`, every route needs a token."""
-        self.http_host.add_router(router, public=public)
+        self.http.add_router(router, public=public)
 
     # -- what it does beside -------------------------------------------------------------------
 
@@ -241,7 +239,7 @@ class TwinService:
 
     # -- whom it calls -------------------------------------------------------------------------
 
-    def peer(self, role: str) -> "grpc.aio.Channel":
+    def peer(self, role: str) -> "Channel":
         """Return the channel to a peer, for example `assets`: its address is `TWIN_<ROLE>_ADDR`.
 
         Calls forward the caller's token (or carry this service's own, for the tenant of
@@ -276,12 +274,12 @@ class TwinService:
     @property
     def http_port(self) -> int:
         """Where the HTTP doors listen; known once `run` has begun."""
-        return self.http_host.port
+        return self.http.port
 
     @property
     def grpc_port(self) -> int:
         """Where the gRPC door listens; known once `run` has begun."""
-        return self.grpc_host.port
+        return self.grpc.port
 
     async def run(self) -> None:
         """Open everything, serve until SIGTERM or SIGINT, drain and close.
@@ -310,18 +308,18 @@ class TwinService:
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        await self.http_host.start(settings.http_host, settings.http_port)
-        stack.push_async_callback(self.http_host.stop)
+        await self.http.start(settings.http_host, settings.http_port)
+        stack.push_async_callback(self.http.stop)
         if not await self._unless_stopped(self._open(stack)):
             return
         if self._grpc is not None:
             await self._grpc.start(settings.grpc_host, settings.grpc_port)
             stack.push_async_callback(self._grpc.stop)
-        self.http_host.open()
+        self.http.open()
         self._add_event_workers()
         workers = asyncio.create_task(self._workers.run())
         stack.push_async_callback(_cancel, [workers])
-        log.info("doors are open", extra={"http_port": self.http_host.port})
+        log.info("doors are open", extra={"http_port": self.http.port})
         await self._stopping.wait()
         log.info("stopping")
         self.probes.stopping = True
