@@ -1,6 +1,7 @@
 """S1 offline: the science on recorded runs. The labels are read here and nowhere else."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
 
@@ -14,7 +15,7 @@ from maintenance_twin.decide.evaluate import (
 )
 from maintenance_twin.model.condition import State
 from maintenance_twin.model.configuration import Configurations, Span
-from maintenance_twin.model.tuning import US, Tuning
+from maintenance_twin.model.tuning import DEFAULT, US, Tuning
 from maintenance_twin.model.work_item import CloseReason, FailureMode
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.times import OPEN_US
@@ -33,11 +34,11 @@ def versions(runs) -> Configurations:
     starts = [run.times_us[0] for run in runs] + [OPEN_US]
     return Configurations.of(
         Span(start, end, cfg(index))
-        for index, (start, end) in enumerate(zip(starts, starts[1:], strict=False))
+        for index, (start, end) in enumerate(pairwise(starts))
     )
 
 
-def replay(skid, runs, tuning: Tuning = Tuning()):
+def replay(skid, runs, tuning: Tuning = DEFAULT):
     evaluation = Evaluation(profile=skid, configurations=versions(runs))
     evaluator = Evaluator(evaluation, Context(TENANT, "1.0.0", tuning))
     alignment = Alignment(

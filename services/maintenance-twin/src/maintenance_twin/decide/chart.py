@@ -226,9 +226,7 @@ class Chart:
         state = self.state
         for index in self._charted:
             away = abs(state.level[index] - state.reference[index])
-            matters = max(
-                self._resolvable[index] * abs(state.reference[index]), self._least[index]
-            )
+            matters = max(self._resolvable[index] * abs(state.reference[index]), self._least[index])
             if away >= scale * matters and t_us - state.updated_us[index] <= self._hold_us:
                 return self._statistic(t_us) > scale * scale * self.baseline.limit
         return False

@@ -45,12 +45,8 @@ def diagnose(chart: Chart, tuning: Tuning) -> Diagnosis:
     telling = telling or findings[:1]
     total = sum(f.multiple**2 for f in telling) or 1.0
     return Diagnosis(
-        failure_mode=failure_mode_of(
-            _by_role(chart, findings), healthy_below=tuning.release_ratio
-        ),
-        probability=probability_of(
-            (_outlook(chart, f, tuning) for f in telling), tuning.horizon_s
-        ),
+        failure_mode=failure_mode_of(_by_role(chart, findings), healthy_below=tuning.release_ratio),
+        probability=probability_of((_outlook(chart, f, tuning) for f in telling), tuning.horizon_s),
         evidence=tuple(_evidence(chart, f, f.multiple**2 / total) for f in telling),
         lead_time_s=_lead_time(chart, telling[0], tuning),
     )
@@ -60,7 +56,9 @@ def _finding(chart: Chart, index: int, tuning: Tuning) -> _Finding:
     state, track = chart.state, chart.baseline.tracks[index]
     limits = limits_of(track, state.reference[index], tuning)
     level = state.level[index]
-    candidates = [_Finding(index, (level - track.mean) / limits.slow, track.mean, level, limits.slow)]
+    candidates = [
+        _Finding(index, (level - track.mean) / limits.slow, track.mean, level, limits.slow)
+    ]
     if math.isfinite(limits.sudden):
         reference = state.reference[index]
         away = (level - reference) / limits.sudden

@@ -12,7 +12,7 @@ from maintenance_twin.decide.learn import NotYet, learn_baseline
 from maintenance_twin.model.baseline import Baseline
 from maintenance_twin.model.condition import Condition, State
 from maintenance_twin.model.configuration import NO_CONFIGURATION, Configurations, Span
-from maintenance_twin.model.row import NO_MODE, STOPPED_MODE, Row, mode_name
+from maintenance_twin.model.row import IDLE_MODES, NO_MODE, Row, mode_name
 from maintenance_twin.model.signal import Profile, Role, Signal
 from maintenance_twin.model.tuning import US, Tuning
 from maintenance_twin.model.work_item import CloseReason, Status, WorkItem, work_item_id
@@ -138,8 +138,8 @@ class Evaluator:
         at.last_us = row.t_us
         if mode is None:
             self._cannot_judge(row.t_us, Reason("MISSING_CONTEXT", "operating_mode"))
-        elif mode == STOPPED_MODE:
-            self._cannot_judge(row.t_us, Reason("NOT_RUNNING", "operating_mode"))
+        elif mode in IDLE_MODES:
+            self._cannot_judge(row.t_us, Reason("NOT_RUNNING", "operating_mode", mode))
         elif row.t_us - at.mode_since_us < self._tuning.settle_s * US and mode != NO_MODE:
             return
         elif mode in at.charts:

@@ -215,12 +215,8 @@ def learn_baseline(
             )
             for i, s in enumerate(seen)
         ),
-        whitening=tuple(
-            tuple(float(v) for v in whitening[i, : i + 1]) for i in range(len(chosen))
-        ),
-        limit=hotelling_limit(
-            tuning.false_alarm_probability, len(chosen), effective
-        ),
+        whitening=tuple(tuple(float(v) for v in whitening[i, : i + 1]) for i in range(len(chosen))),
+        limit=hotelling_limit(tuning.false_alarm_probability, len(chosen), effective),
         rows=int(times_us.size),
         effective_rows=effective,
         from_us=int(times_us[0]),

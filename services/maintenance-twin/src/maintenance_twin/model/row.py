@@ -7,8 +7,9 @@ from typing import Final
 NO_MODE: Final = ""
 """The mode of an asset that has none."""
 
-STOPPED_MODE: Final = "0"
-"""Modes are numbers on the wire; 0 is standing still, everything else is a way of running."""
+IDLE_MODES: Final = frozenset({"0", "2", "3"})
+"""Modes are numbers on the wire: 0 stopped, 1 running, 2 standby, 3 maintenance; further numbers
+are the plant's own ways of running, each with a baseline of its own."""
 
 
 def mode_name(value: float) -> str:

@@ -1,0 +1,146 @@
+"""Take a configuration history into account that was recorded late."""
+
+from collections.abc import Sequence
+
+from maintenance_twin.decide.evaluate import Context, Evaluator
+from maintenance_twin.decide.revise import Revision, revise, revision_start
+from maintenance_twin.decide.twin import AssetTwin
+from maintenance_twin.model.condition import Axis, Condition, State
+from maintenance_twin.model.configuration import Configurations
+from maintenance_twin.model.row import Row
+from maintenance_twin.model.tuning import Tuning
+from maintenance_twin.ports import (
+    AssetDirectory,
+    Change,
+    ConditionRewrite,
+    ModelRelease,
+    TwinStore,
+)
+from maintenance_twin.usecases.facts import add_facts, announcement
+from maintenance_twin.usecases.workbench import Workbench
+from twinmesh_sdk.core.ids import AssetId, Tenant
+from twinmesh_sdk.core.trust import Reason
+
+
+async def revised(
+    store: TwinStore, twin: AssetTwin, configurations: Configurations, context: Context
+) -> Change | None:
+    """Return what a corrected configuration history changes; None where nothing.
+
+    The twin is changed with it. Only what was decided under a version that turned out to be
+    another one is decided again, from the rows as they were decided the first time.
+    """
+    evaluation = twin.evaluation
+    from_us = revision_start(evaluation.configurations, configurations, evaluation.last_us)
+    evaluation.configurations = configurations
+    if from_us is None or not evaluation.last_us:
+        return None
+    rows = await _rows(store, twin, from_us)
+    known = await store.items_from(twin.tenant, twin.asset_id, from_us)
+    if rows is None:
+        return _undecidable(twin, from_us, known_items=bool(known), context=context)
+    revision = revise(
+        profile=twin.profile,
+        configurations=configurations,
+        rows=rows,
+        from_us=from_us,
+        known=known,
+        context=context,
+        mode=evaluation.mode if evaluation.mode_us < from_us else "",
+        mode_us=evaluation.mode_us if evaluation.mode_us < from_us else 0,
+    )
+    return _change(twin, revision)
+
+
+async def _rows(store: TwinStore, twin: AssetTwin, from_us: int) -> Sequence[Row] | None:
+    logged = await store.rows(twin.tenant, twin.asset_id, from_us)
+    if logged is None:
+        return None
+    last_us = logged[-1].t_us if logged else 0
+    return [*logged, *(r for r in twin.unlogged if r.t_us >= from_us and r.t_us > last_us)]
+
+
+def _change(twin: AssetTwin, revision: Revision) -> Change:
+    before = twin.evaluation.condition
+    twin.evaluation = revision.evaluation
+    change = Change(twin=twin)
+    change.rewrites.append(ConditionRewrite(Axis.CONDITION, revision.from_us, revision.conditions))
+    change.items += [
+        *revision.superseded,
+        *revision.closed,
+        *revision.changed,
+        *revision.opened,
+    ]
+    after = revision.evaluation.condition
+    if after is not None and before is not None and after.state is not before.state:
+        change.announcements.append(announcement(after, before.state))
+    return change
+
+
+def _undecidable(twin: AssetTwin, from_us: int, *, known_items: bool, context: Context) -> Change:
+    """Return the change where the rows are gone: what was said no longer stands on anything."""
+    evaluation = twin.evaluation
+    span = evaluation.configurations.at(evaluation.last_us)
+    detail = "work items of the time stand as first answered" if known_items else ""
+    condition = Condition(
+        state=State.UNKNOWN,
+        from_us=from_us,
+        reasons=(Reason("ROWS_PRUNED", span.configuration_id, detail),),
+        configuration_id=span.configuration_id,
+        model_version=context.model_version,
+    )
+    change = Change(twin=twin)
+    change.rewrites.append(ConditionRewrite(Axis.CONDITION, from_us, (condition,)))
+    evaluation.condition = condition
+    return change
+
+
+class ReviseHistory:
+    """Follow what the registry now says about an asset's configuration versions."""
+
+    def __init__(
+        self,
+        store: TwinStore,
+        bench: Workbench,
+        directory: AssetDirectory,
+        release: ModelRelease,
+        tuning: Tuning,
+    ) -> None:
+        self._store = store
+        self._bench = bench
+        self._directory = directory
+        self._release = release
+        self._tuning = tuning
+
+    async def __call__(
+        self, tenant: Tenant, asset_id: AssetId, *, traceparent: str = ""
+    ) -> Change | None:
+        """Decide again what the registry's history changes; doing it twice changes nothing.
+
+        Raises:
+            ConflictError: Another process saved the twin meanwhile; safe to repeat.
+            UnavailableError: The registry or the store does not answer.
+        """
+        async with self._bench.opened() as bench:
+            twin = (await bench.twins(tenant, [asset_id])).get(asset_id)
+            if twin is None:
+                return None
+            version = self._release.version_for(twin.profile.asset_class)
+            context = Context(tenant, version or _last_version(twin), self._tuning)
+            known = await self._directory.configurations(tenant, [asset_id])
+            configurations = known.get(asset_id, Configurations())
+            change = await revised(self._store, twin, configurations, context)
+            if change is None:
+                evaluator = Evaluator(twin.evaluation, context)
+                facts = evaluator.reconfigure(twin.alignment.newest_us)
+                change = Change(twin=twin)
+                add_facts(change, facts)
+            change.traceparent = traceparent
+            await bench.save([change])
+            return change
+
+
+def _last_version(twin: AssetTwin) -> str:
+    """Return the model version that decided last, where none is active now."""
+    condition = twin.evaluation.condition
+    return condition.model_version if condition else ""
