@@ -39,7 +39,9 @@ class Service:
 SERVICES: Final = (
     Service(
         "governance", "governance", "GOVERNANCE", database=True, streams=("EVENTS",),
-        publish=("$KV.contracts.>", "$KV.models.>", "$O.bundles.>"),
+        publish=(
+            "$KV.contracts.>", "$KV.models.>", "$O.bundles.>", "$JS.API.STREAM.PURGE.OBJ_bundles",
+        ),
     ),
     Service("asset-registry", "asset_registry", "ASSETS", graph=True, streams=("EVENTS",)),
     Service(

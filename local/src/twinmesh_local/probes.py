@@ -10,6 +10,10 @@ PROBE_S: Final = 1.0
 LOOPBACK: Final = "127.0.0.1"
 
 
+class NotReadyError(UnavailableError):
+    """It answered, and said that it is not ready."""
+
+
 def tcp_open(port: int) -> None:
     """Pass when something listens on a loopback port.
 
@@ -43,7 +47,8 @@ def http_ok(port: int, path: str, *, status: int = 200) -> None:
     """Pass when `GET path` answers `status`.
 
     Raises:
-        UnavailableError: It does not, with the first words of what it said.
+        NotReadyError: It answers otherwise; the message carries its first words.
+        UnavailableError: It does not answer.
     """
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_S)
     try:
@@ -55,4 +60,5 @@ def http_ok(port: int, path: str, *, status: int = 200) -> None:
     finally:
         connection.close()
     if answer.status != status:
-        raise UnavailableError(f"{path} answers {answer.status}: {said[:400]!r}")
+        words = said[:400].decode(errors="replace")
+        raise NotReadyError(f"{path} answers {answer.status}: {words}")

@@ -16,7 +16,7 @@ TENANT: Final = re.compile(r"[a-z0-9-]{1,32}")
 DOMAIN: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,160}")
 
-STREAMS: Final = ("RAW", "TELE", "EVENTS")
+STREAMS: Final = ("RAW", "TELE", "EVENTS", "QUARANTINE")
 BUCKETS: Final = ("contracts", "models", "plant-clock", "leases")
 KV_STREAMS: Final = tuple(f"KV_{bucket}" for bucket in BUCKETS)
 BUNDLES: Final = "OBJ_bundles"
@@ -82,13 +82,14 @@ def service(
     """
     everyone = ["$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.FC.>"]
     made = [subject for s in (*STREAMS, *KV_STREAMS, BUNDLES) for subject in _makes(s)]
-    read = [subject for s in (*streams, *KV_STREAMS, BUNDLES) for subject in _reads(s)]
+    read = [s for x in (*streams, "QUARANTINE", *KV_STREAMS, BUNDLES) for s in _reads(x)]
     events = []
     for domain in domains:
         if not DOMAIN.fullmatch(domain):
             raise InvalidInputError(f"{domain[:80]!r} is no domain of events")
         events.append(f"tm.*.{domain}.>")
-    allowed = [*everyone, *made, *read, "$KV.leases.>", *events, *publish]
+    own = ["$KV.leases.>", f"quarantine.{name.removeprefix('svc-')}.>"]
+    allowed = [*everyone, *made, *read, *own, *events, *publish]
     return User(
         name=name,
         password=password,
@@ -113,6 +114,14 @@ def reader(password: str, *, tenant: str) -> User:
         raise InvalidInputError(f"tenant {tenant[:40]!r} is not [a-z0-9-]{{1,32}}")
     name = f"events.{tenant}"
     return User(name=name, password=password, subscribe=(f"tm.{tenant}.>", f"_INBOX_{name}.>"))
+
+
+def plant(password: str) -> User:
+    """Return the user that moves the plant clock, and reads the buckets."""
+    made = [subject for s in (*STREAMS, *KV_STREAMS, BUNDLES) for subject in _makes(s)]
+    read = [subject for s in KV_STREAMS for subject in _reads(s)]
+    allowed = ["$JS.API.INFO", *made, *read, "$KV.plant-clock.>"]
+    return User("plant", password, publish=tuple(allowed), subscribe=("_INBOX.>",))
 
 
 def everything(name: str, password: str) -> User:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-import lz4.frame
+import lz4.frame  # type: ignore[import-untyped]
 
 from twinmesh_local.tsdb_server.engine import HOME, Engine, EngineError, Query, Result
 from twinmesh_local.tsdb_server.guard import READS, check_identifiers, check_setting
