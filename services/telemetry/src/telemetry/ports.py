@@ -256,7 +256,7 @@ class AlertStore(Protocol):
         ...
 
     async def save(self, alert: PipelineAlert) -> None:
-        """Save an alert, opened or recovered, and the event that announces it in one transaction."""
+        """Save an alert, and in the same transaction the event that announces it."""
         ...
 
     async def last_version(self, tenant: str, source: str) -> int:

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from telemetry.adapters.postgres import storable, translated
 from telemetry.adapters.tables import COUNTS, CURSORS, MARKS, MOVEMENTS, QUARANTINE, SIGNALS
 from telemetry.model.ingest import BatchOutcome, Counts, Cursor
 from telemetry.model.pipeline import Movement
 from telemetry.model.quarantine import QuarantineRow, QuarantineStatus
 from telemetry.model.signal import Signal
+from twinmesh_sdk.adapters.postgres import Database
 from twinmesh_sdk.core.errors import ConflictError
 from twinmesh_sdk.core.ids import AssetId, SignalId, Tenant
 from twinmesh_sdk.core.times import to_us
@@ -27,44 +27,40 @@ _HOPS: Final = ("door_us", "stream_us", "resolve_us", "store_us", "publish_us")
 class PostgresLedger:
     """Implements `Ledger`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._saved: dict[tuple[str, str], Signal] = {}
 
     async def cursor(self, stream: str, epoch: int) -> Cursor:
         """See `Ledger.cursor`. Begins with the largest `recorded_at` of any incarnation."""
-        with translated():
-            async with self._engine.begin() as connection:
-                found = await connection.execute(
-                    sa.select(CURSORS).where(CURSORS.c.stream == stream)
+        async with self._database.begin() as connection:
+            found = await connection.execute(sa.select(CURSORS).where(CURSORS.c.stream == stream))
+            rows = {row.epoch: row for row in found}
+            recorded_us = max((row.recorded_us for row in rows.values()), default=0)
+            if epoch not in rows:
+                await connection.execute(
+                    insert(CURSORS)
+                    .values(stream=stream, epoch=epoch, last_seq=0, recorded_us=recorded_us)
+                    .on_conflict_do_nothing()
                 )
-                rows = {row.epoch: row for row in found}
-                recorded_us = max((row.recorded_us for row in rows.values()), default=0)
-                if epoch not in rows:
-                    await connection.execute(
-                        insert(CURSORS)
-                        .values(stream=stream, epoch=epoch, last_seq=0, recorded_us=recorded_us)
-                        .on_conflict_do_nothing()
-                    )
-                    return Cursor(epoch, 0, recorded_us)
-                return Cursor(epoch, rows[epoch].last_seq, rows[epoch].recorded_us)
+                return Cursor(epoch, 0, recorded_us)
+            return Cursor(epoch, rows[epoch].last_seq, rows[epoch].recorded_us)
 
     async def commit(self, outcome: BatchOutcome) -> None:
         """See `Ledger.commit`."""
-        with translated():
-            async with self._engine.begin() as connection:
-                await self._move_cursor(connection, outcome)
-                await _add_counts(connection, outcome.counts)
-                await _set_aside(connection, outcome.quarantine)
-                if outcome.replayed:
-                    await connection.execute(
-                        sa.update(QUARANTINE)
-                        .where(QUARANTINE.c.quarantine_id.in_(outcome.replayed))
-                        .values(status=QuarantineStatus.REPLAYED.value)
-                    )
-                new = [s for s in outcome.signals if self._saved.get((s.tenant, s.signal_id)) != s]
-                await _save_signals(connection, new)
-                await _save_movements(connection, outcome.movements)
+        async with self._database.begin() as connection:
+            await self._move_cursor(connection, outcome)
+            await _add_counts(connection, outcome.counts)
+            await _set_aside(connection, outcome.quarantine)
+            if outcome.replayed:
+                await connection.execute(
+                    sa.update(QUARANTINE)
+                    .where(QUARANTINE.c.quarantine_id.in_(outcome.replayed))
+                    .values(status=QuarantineStatus.REPLAYED.value)
+                )
+            new = [s for s in outcome.signals if self._saved.get((s.tenant, s.signal_id)) != s]
+            await _save_signals(connection, new)
+            await _save_movements(connection, outcome.movements)
         self._saved |= {(s.tenant, s.signal_id): s for s in new}
 
     async def _move_cursor(self, connection: AsyncConnection, outcome: BatchOutcome) -> None:
@@ -83,11 +79,10 @@ class PostgresLedger:
 
     async def counts(self, tenant: str) -> Counts:
         """See `Ledger.counts`."""
-        with translated():
-            async with self._engine.connect() as connection:
-                row = (
-                    await connection.execute(sa.select(COUNTS).where(COUNTS.c.tenant == tenant))
-                ).one_or_none()
+        async with self._database.connect() as connection:
+            row = (
+                await connection.execute(sa.select(COUNTS).where(COUNTS.c.tenant == tenant))
+            ).one_or_none()
         if row is None:
             return Counts()
         return Counts(row.received, row.stored, row.duplicate, row.quarantined)
@@ -95,9 +90,8 @@ class PostgresLedger:
     async def processed(self, stream: str) -> Cursor | None:
         """See `Ledger.processed`."""
         query = sa.select(CURSORS).where(CURSORS.c.stream == stream)
-        with translated():
-            async with self._engine.connect() as connection:
-                rows = (await connection.execute(query)).all()
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(query)).all()
         newest = max(rows, key=lambda row: int(row.epoch), default=None)
         if newest is None:
             return None
@@ -105,36 +99,32 @@ class PostgresLedger:
 
     async def rollup_mark(self) -> int:
         """See `Ledger.rollup_mark`."""
-        with translated():
-            async with self._engine.connect() as connection:
-                found = await connection.execute(
-                    sa.select(MARKS.c.value).where(MARKS.c.name == _ROLLUPS)
-                )
-                return int(found.scalar_one_or_none() or 0)
+        async with self._database.connect() as connection:
+            found = await connection.execute(
+                sa.select(MARKS.c.value).where(MARKS.c.name == _ROLLUPS)
+            )
+            return int(found.scalar_one_or_none() or 0)
 
     async def set_rollup_mark(self, recorded_us: int) -> None:
         """See `Ledger.set_rollup_mark`."""
         statement = insert(MARKS).values(name=_ROLLUPS, value=recorded_us)
-        with translated():
-            async with self._engine.begin() as connection:
-                await connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["name"], set_={"value": statement.excluded.value}
-                    )
+        async with self._database.begin() as connection:
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"], set_={"value": statement.excluded.value}
                 )
+            )
 
     async def seen_signals(self) -> list[Signal]:
         """See `Ledger.seen_signals`."""
-        with translated():
-            async with self._engine.connect() as connection:
-                rows = (await connection.execute(sa.select(SIGNALS.c.definition))).scalars().all()
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(sa.select(SIGNALS.c.definition))).scalars().all()
         return [_signal_of(row) for row in rows]
 
     async def movements(self) -> list[Movement]:
         """See `Ledger.movements`."""
-        with translated():
-            async with self._engine.connect() as connection:
-                rows = (await connection.execute(sa.select(MOVEMENTS))).all()
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(sa.select(MOVEMENTS))).all()
         return [
             Movement(r.tenant, r.source, **{hop: getattr(r, hop) for hop in _HOPS}) for r in rows
         ]
@@ -232,3 +222,8 @@ def _signal_of(values: dict[str, Any]) -> Signal:
             "range_max": math.inf if high is None else high,
         }
     )
+
+
+def storable(text: str) -> str:
+    """Return a text that PostgreSQL can hold: no NUL, no half of a surrogate pair."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from telemetry.adapters.postgres import translated
 from telemetry.adapters.tables import QUARANTINE
 from telemetry.model.quarantine import UNRESOLVED, QuarantineRow, QuarantineStatus, Reason
 from telemetry.model.signal import ForeignName
 from telemetry.ports import Page
+from twinmesh_sdk.adapters.postgres import Database
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.times import from_us, to_us
 from twinmesh_sdk.ports.clock import Clock
@@ -24,8 +23,8 @@ _HERE: Final = (_WAITING, _REPLAYING)
 class PostgresQuarantineStore:
     """Implements `QuarantineStore`."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
 
     async def page(self, tenant: str, *, reason: str, after: str, limit: int) -> Page:
@@ -42,13 +41,12 @@ class PostgresQuarantineStore:
             .order_by(QUARANTINE.c.ordinal)
             .limit(limit + 1)
         )
-        with translated():
-            async with self._engine.connect() as connection:
-                rows = (await connection.execute(query)).all()
-                total = await connection.execute(
-                    sa.select(sa.func.coalesce(sa.func.sum(QUARANTINE.c.readings), 0)).where(mine)
-                )
-                count = int(total.scalar_one())
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(query)).all()
+            total = await connection.execute(
+                sa.select(sa.func.coalesce(sa.func.sum(QUARANTINE.c.readings), 0)).where(mine)
+            )
+            count = int(total.scalar_one())
         page = rows[:limit]
         token = str(page[-1].ordinal) if len(rows) > limit else ""
         return Page(tuple(_row_of(row) for row in page), token, count)
@@ -62,9 +60,8 @@ class PostgresQuarantineStore:
             QUARANTINE.c.quarantine_id.in_(list(ids)),
             QUARANTINE.c.status.in_(_HERE),
         )
-        with translated():
-            async with self._engine.connect() as connection:
-                return [_row_of(row) for row in await connection.execute(query)]
+        async with self._database.connect() as connection:
+            return [_row_of(row) for row in await connection.execute(query)]
 
     async def mark_replaying(
         self, tenant: str, *, ids: Sequence[str], reason: str, limit: int
@@ -102,9 +99,8 @@ class PostgresQuarantineStore:
             .values(status=_REPLAYING, marked_us=to_us(self._clock.wall_now()))
             .returning(QUARANTINE)
         )
-        with translated():
-            async with self._engine.begin() as connection:
-                rows = (await connection.execute(statement)).all()
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(statement)).all()
         return [_row_of(row) for row in sorted(rows, key=lambda r: int(r.ordinal))]
 
     async def stranded(self, older_than: datetime, limit: int) -> list[QuarantineRow]:
@@ -121,9 +117,8 @@ class PostgresQuarantineStore:
             .values(marked_us=to_us(self._clock.wall_now()))
             .returning(QUARANTINE)
         )
-        with translated():
-            async with self._engine.begin() as connection:
-                return [_row_of(row) for row in await connection.execute(statement)]
+        async with self._database.begin() as connection:
+            return [_row_of(row) for row in await connection.execute(statement)]
 
     async def unresolved_names(self, limit: int) -> list[tuple[ForeignName, int]]:
         """See `QuarantineStore.unresolved_names`."""
@@ -138,9 +133,8 @@ class PostgresQuarantineStore:
             .order_by(sa.func.max(QUARANTINE.c.ordinal).desc())
             .limit(limit)
         )
-        with translated():
-            async with self._engine.connect() as connection:
-                rows = (await connection.execute(query)).all()
+        async with self._database.connect() as connection:
+            rows = (await connection.execute(query)).all()
         names: list[tuple[ForeignName, int]] = []
         for row in rows:
             device, _, signal = row.name.partition("/")

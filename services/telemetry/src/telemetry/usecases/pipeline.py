@@ -1,4 +1,4 @@
-"""Watch the pipeline itself: a source that falls silent raises an alert, and its return closes it."""
+"""Watch the pipeline itself: a source that falls silent raises an alert, its return closes it."""
 
 from collections import defaultdict
 

@@ -50,7 +50,7 @@ def verdict_changed(change: VerdictChange, traceparent: str = "") -> Envelope:
 def pipeline_event(alert: PipelineAlert, traceparent: str = "") -> Envelope:
     """Return the announcement of an alert: stalled while it is open, recovered afterwards."""
     if alert.recovered_at is None:
-        type, at = PIPELINE_STALLED, alert.detected_at
+        kind, at = PIPELINE_STALLED, alert.detected_at
         data = pb.PipelineStalled(
             source=alert.source,
             last_moving_hop=alert.last_moving_hop.value,
@@ -59,7 +59,7 @@ def pipeline_event(alert: PipelineAlert, traceparent: str = "") -> Envelope:
             signal_ids=alert.signal_ids,
         ).SerializeToString()
     else:
-        type, at = PIPELINE_RECOVERED, alert.recovered_at
+        kind, at = PIPELINE_RECOVERED, alert.recovered_at
         data = pb.PipelineRecovered(
             source=alert.source,
             stalled_since=timestamp(alert.detected_at),
@@ -68,11 +68,11 @@ def pipeline_event(alert: PipelineAlert, traceparent: str = "") -> Envelope:
     return Envelope(
         id=event_id(
             tenant=Tenant(alert.tenant),
-            type=type,
+            type=kind,
             aggregate_id=f"source:{alert.source}",
             aggregate_version=alert.version,
         ),
-        type=type,
+        type=kind,
         source=SOURCE,
         tenant=Tenant(alert.tenant),
         subject=alert.source,
