@@ -406,3 +406,23 @@ def asset_ids(values: Sequence[str], *, limit: int = 1000) -> tuple[AssetId, ...
     if len(values) > limit:
         raise InvalidInputError(f"at most {limit} ids at once, got {len(values)}")
     return tuple(dict.fromkeys(AssetId(value) for value in values))
+
+
+def alias_keys(keys: Sequence[service_pb.AliasKey], *, limit: int = 1000) -> tuple[AliasKey, ...]:
+    """Return the foreign names of a request, each once and in order.
+
+    Raises:
+        InvalidInputError: One is malformed, or there are too many.
+    """
+    if len(keys) > limit:
+        raise InvalidInputError(f"at most {limit} names at once, got {len(keys)}")
+    return tuple(dict.fromkeys(AliasKey(key.system, key.value) for key in keys))
+
+
+def relation_kind_from_pb(kind: int) -> RelationKind:
+    """Return the kind of relation.
+
+    Raises:
+        InvalidInputError: It is not one that is known.
+    """
+    return _enum(RELATION_FROM_PB, kind, "kind")

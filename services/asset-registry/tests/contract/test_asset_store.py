@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from asset_registry.adapters import neo4j_rows
-from asset_registry.adapters.neo4j_graph import migrate, open_graph
+from asset_registry.adapters.neo4j_graph import Graph, migrate
 from asset_registry.adapters.neo4j_outbox import Neo4jOutbox
 from asset_registry.adapters.neo4j_store import Neo4jAssetStore
 from asset_registry.adapters.ulid_mint import UlidMint
@@ -133,7 +133,7 @@ def server(request):
 
 @pytest.fixture
 async def graph(server):
-    async with open_graph(
+    async with Graph(
         server.uri, server.user, server.password, server.database, timeout_s=60.0
     ) as graph:
         await migrate(graph)
@@ -524,7 +524,9 @@ TABLES = {
     "assets": "key,name,class\nSITE,Works,site\nP-101,Pump 101,pump\nP-102,Pump 102,pump\n",
     "aliases": "asset,system,value\nP-101,cmms,CW-4\n",
     "relations": "from,kind,to\nP-101,LOCATED_IN,SITE\nP-101,FEEDS,P-102\n",
-    "configurations": 'asset,label,attributes,valid_from\nP-101,v1,"{""mm"":210}",2026-03-01T00:00:00Z\n',
+    "configurations": (
+        'asset,label,attributes,valid_from\nP-101,v1,"{""mm"":210}",2026-03-01T00:00:00Z\n'
+    ),
     "signals": (
         "asset,name,source_unit,cadence_s,source,device,source_signal\n"
         "P-101,flow,L/min,1,plc,p101,flow\nP-102,flow,L/min,1,plc,p102,flow\n"
@@ -573,7 +575,7 @@ async def test_a_plant_with_a_bad_row_changes_nothing_and_names_the_row(registry
 
 
 async def test_a_silent_server_is_an_outage(server):
-    async with open_graph(
+    async with Graph(
         "bolt://127.0.0.1:1", server.user, server.password, server.database, timeout_s=1.0
     ) as graph:
         with pytest.raises((UnavailableError, DeadlineExceededError)):
@@ -581,7 +583,7 @@ async def test_a_silent_server_is_an_outage(server):
 
 
 async def test_wrong_credentials_are_an_outage_and_say_so(server):
-    async with open_graph(
+    async with Graph(
         server.uri, server.user, "wrong-password", server.database, timeout_s=5.0
     ) as graph:
         with pytest.raises(UnavailableError, match="credentials"):
@@ -659,7 +661,7 @@ def test_intervals_never_overlap_however_writers_interleave(engine, request):
     @given(SAID)
     def hold(said):
         async def run():
-            async with open_graph(
+            async with Graph(
                 server.uri, server.user, server.password, server.database, timeout_s=60.0
             ) as graph:
                 await migrate(graph)

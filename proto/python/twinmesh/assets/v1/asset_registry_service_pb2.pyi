@@ -528,18 +528,24 @@ class ResolveAliasesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ALIASES_FIELD_NUMBER: _builtins.int
+    AMBIGUOUS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def aliases(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Alias]:
-        """Found ones only."""
+        """Those that mean exactly one asset at the request's as-of."""
+
+    @_builtins.property
+    def ambiguous(self) -> _containers.RepeatedCompositeFieldContainer[Global___AliasKey]:
+        """Those with several candidates: never applied by themselves."""
 
     def __init__(
         self,
         *,
         aliases: _abc.Iterable[_model_pb2.Alias] | None = ...,
+        ambiguous: _abc.Iterable[Global___AliasKey] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "ambiguous", b"ambiguous"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,9 +1,8 @@
 """The Bolt driver, its retries, and its errors in our words. Works on Neo4j 5 and on ArcadeDB."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, LiteralString, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, LiteralString, Self, TypeVar
 
 from neo4j import (
     READ_ACCESS,
@@ -29,6 +28,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 MAX_CONSTRAINT_RETRIES: Final = 8
 RETRY_PAUSE_S: Final = 0.02
+LIVENESS_S: Final = 30.0
 
 
 class Graph:
@@ -38,14 +38,54 @@ class Graph:
     one wait: such a transaction is repeated here. Write conflicts are `TransientError`s on both;
     the driver repeats those.
 
+    Opened and closed by `async with`.
+
     Args:
         timeout_s: Deadline of a transaction, its repeats included, in seconds.
+        pool_size: Most connections kept.
     """
 
-    def __init__(self, driver: AsyncDriver, database: str, *, timeout_s: float) -> None:
-        self._driver = driver
+    def __init__(
+        self,
+        uri: str,
+        user: str,
+        password: str,
+        database: str,
+        *,
+        timeout_s: float,
+        pool_size: int = 50,
+    ) -> None:
+        self._uri = uri
+        self._auth = (user, password)
         self._database = database
         self._timeout_s = timeout_s
+        self._pool_size = pool_size
+        self._opened: AsyncDriver | None = None
+
+    async def __aenter__(self) -> Self:
+        """Make the driver; it connects when it is first used."""
+        self._opened = AsyncGraphDatabase.driver(
+            self._uri,
+            auth=self._auth,
+            max_connection_pool_size=self._pool_size,
+            connection_timeout=self._timeout_s,
+            connection_acquisition_timeout=self._timeout_s,
+            max_transaction_retry_time=self._timeout_s,
+            liveness_check_timeout=LIVENESS_S,
+            notifications_min_severity="OFF",
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection."""
+        driver, self._opened = self._driver, None
+        await driver.close()
+
+    @property
+    def _driver(self) -> AsyncDriver:
+        if self._opened is None:
+            raise UnavailableError("the asset graph is not open")
+        return self._opened
 
     async def read(self, query: LiteralString, **parameters: Any) -> Rows:  # noqa: ANN401 - Bolt values
         """Run one query and return its rows."""
@@ -134,24 +174,6 @@ async def rows_of(
     """Run a query and return its rows; nodes as their properties."""
     result = await transaction.run(query, **parameters)
     return await result.data()
-
-
-@asynccontextmanager
-async def open_graph(
-    uri: str, user: str, password: str, database: str, *, timeout_s: float, pool_size: int = 50
-) -> AsyncIterator[Graph]:
-    """Open a driver, and close it at the end."""
-    async with AsyncGraphDatabase.driver(
-        uri,
-        auth=(user, password),
-        max_connection_pool_size=pool_size,
-        connection_timeout=timeout_s,
-        connection_acquisition_timeout=timeout_s,
-        max_transaction_retry_time=timeout_s,
-        liveness_check_timeout=30.0,
-        notifications_min_severity="OFF",
-    ) as driver:
-        yield Graph(driver, database, timeout_s=timeout_s)
 
 
 _SCHEMA: Final[Sequence[LiteralString]] = (
