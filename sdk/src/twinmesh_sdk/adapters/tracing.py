@@ -20,7 +20,8 @@ MAX_LINKS: Final = 128
 
 _FORM: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
-_tracer: Final = trace.get_tracer("twinmesh_sdk")
+_tracers: Final = [trace.get_tracer("twinmesh_sdk")]
+"""The tracer in use, last: `configure` adds its own, and takes it away at the end."""
 
 AttributeValue = str | bool | int | float
 
@@ -52,9 +53,11 @@ def configure(
         )
 
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint)))
-    trace.set_tracer_provider(provider)
+    tracer = provider.get_tracer("twinmesh_sdk")
+    _tracers.append(tracer)
 
     def end() -> None:
+        _tracers.remove(tracer)
         provider.force_flush(1_000)
         provider.shutdown()
 
@@ -108,7 +111,7 @@ def span(
     """
     mark = None if parent is None else otel_context.attach(_context_of(parent))
     try:
-        with _tracer.start_as_current_span(
+        with _tracers[-1].start_as_current_span(
             name,
             kind=kind,
             links=_links(links),

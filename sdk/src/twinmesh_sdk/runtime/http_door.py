@@ -1,6 +1,8 @@
 """What every HTTP request passes first: limits, admission, trace, and failures as problems."""
 
+import asyncio
 import logging
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final
 
@@ -17,6 +19,9 @@ from twinmesh_sdk.runtime.entry import Entry
 from twinmesh_sdk.runtime.probes import Probes
 
 log = logging.getLogger(__name__)
+
+DRAIN_BYTES: Final = 64 * 2**20
+DRAIN_S: Final = 5.0
 
 OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
 
@@ -80,15 +85,32 @@ class HttpDoor:
                 log.exception("request failed", extra={"path": scope["path"][:200]})
             if sent.begun:
                 raise
-            await _problem(error, scope, receive, sent)
+            whole = not isinstance(error, BodyTooLargeError) or await _drained(receive)
+            await _problem(error, scope, receive, sent, close=not whole)
 
 
-async def _problem(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+async def _drained(receive: Receive) -> bool:
+    """Read on, within limits: who is still sending does not listen, and would only see a reset."""
+    seen = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while seen < DRAIN_BYTES:
+                message = await receive()
+                seen += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return True
+    return False
+
+
+async def _problem(
+    error: Exception, scope: Scope, receive: Receive, send: Send, *, close: bool
+) -> None:
     from twinmesh_sdk.runtime.http_host import problem_response  # noqa: PLC0415 - it imports this
 
     response = problem_response(error)
     if isinstance(error, BodyTooLargeError):
         response.status_code = 413
+    if close:
         response.headers["connection"] = "close"
     await response(scope, receive, send)
 

@@ -10,7 +10,7 @@ from twinmesh_sdk.adapters import tracing
 
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 MAX_VALUE_CHARS: Final = 2000
-_QUIET: Final = ("strawberry.execution", "httpx", "httpcore", "nats", "alembic", "uvicorn.access")
+_QUIET: Final = ("strawberry.execution", "httpx", "httpcore", "nats", "alembic", "uvicorn")
 
 
 class JsonFormatter(logging.Formatter):

@@ -314,11 +314,10 @@ class TwinService:
             return
         if self._grpc is not None:
             await self._grpc.start(settings.grpc_host, settings.grpc_port)
-            stack.push_async_callback(self._grpc.stop)
         self.http.open()
         self._add_event_workers()
         workers = asyncio.create_task(self._workers.run())
-        stack.push_async_callback(_cancel, [workers])
+        stack.push_async_callback(self._drain, workers)
         log.info("doors are open", extra={"http_port": self.http.port})
         await self._stopping.wait()
         log.info("stopping")
@@ -336,6 +335,11 @@ class TwinService:
             stack.push_async_callback(self._peers.close)
         for resource in self._resources:
             await resource.open(stack)
+
+    async def _drain(self, workers: "asyncio.Task[None]") -> None:
+        """Let requests in hand finish, while everything that they need is still open."""
+        grpc_stops = self._grpc.stop() if self._grpc is not None else asyncio.sleep(0)
+        await asyncio.gather(_cancel([workers]), self.http.stop(), grpc_stops)
 
     async def _ensure_streams(self) -> None:
         while True:

@@ -9,7 +9,7 @@ START: Final = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
 
 class SimulatedClock:
-    """A `Clock` that moves when told to: wall time by `advance`, plant time `speed` times as far."""
+    """A `Clock` that moves when told to; plant time moves `speed` times as far as wall time."""
 
     def __init__(self, now: datetime = START, *, speed: float = 1.0) -> None:
         self._wall = now

@@ -48,15 +48,15 @@ async def register(bus: MeshNats, contract: Contract, *, state: str = "ACTIVE") 
         "pushed_at": "2026-01-05T08:00:00.000000Z",
     }
     await bucket.put(f"active.{contract.service}", json.dumps(entry).encode())
-    for type, schema in contract.event_schemas.items():
+    for kind, schema in contract.event_schemas.items():
         event = {
-            "type": type,
+            "type": kind,
             "message": schema.message,
             "digests": [schema.digest],
             "service": contract.service,
             "status": "ACTIVE",
         }
-        await bucket.put(f"event.{type}", json.dumps(event).encode())
+        await bucket.put(f"event.{kind}", json.dumps(event).encode())
 
 
 @asynccontextmanager

@@ -47,6 +47,7 @@ class MeshNats:
         self._password = password
         self._name = name
         self._client = Client()
+        self._closing = False
         self._js: JetStreamContext | None = None
         self._on_reconnect: list[Callable[[], None]] = []
         self._buckets: dict[str, KeyValue] = {}
@@ -78,6 +79,7 @@ class MeshNats:
 
     async def __aexit__(self, *_: object) -> None:
         """Send what is buffered, and close."""
+        self._closing = True
         with suppress(nats_errors.Error, asyncio.TimeoutError, OSError):
             if self._client.is_connected:
                 await asyncio.wait_for(self._client.flush(), CLOSE_TIMEOUT_S)
@@ -168,7 +170,8 @@ class MeshNats:
         log.warning("bus connection failed", extra={"error": repr(error)})
 
     async def _disconnected(self) -> None:
-        log.warning("bus connection lost")
+        if not self._closing:
+            log.warning("bus connection lost")
 
     async def _reconnected(self) -> None:
         log.info("bus connection is back")
