@@ -9,6 +9,7 @@ import pytest
 import strawberry
 import strawberry.federation
 from fastapi import APIRouter
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from strawberry.dataloader import DataLoader
 
 from twinmesh.twin.v1 import twin_service_pb2, twin_service_pb2_grpc
@@ -411,8 +412,6 @@ async def test_a_call_without_a_token_is_unauthenticated(greeter):
 
 
 async def test_the_grpc_health_service_follows_the_probes(greeter):
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
-
     async with grpc.aio.insecure_channel(f"127.0.0.1:{greeter.service.grpc_port}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         before = await stub.Check(health_pb2.HealthCheckRequest())
@@ -447,7 +446,7 @@ def test_a_schema_that_the_contract_does_not_hold_is_refused(nats_free_settings)
     other = Contract.of(charter(), "type Query { other: Int }", b"")
     service = TwinService(nats_free_settings, other)
 
-    with pytest.raises(InvalidInputError, match="schema.graphql"):
+    with pytest.raises(InvalidInputError, match=r"schema\.graphql"):
         service.add_subgraph(SCHEMA, object)
 
 

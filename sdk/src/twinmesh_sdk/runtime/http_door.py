@@ -9,6 +9,7 @@ from typing import Any, Final
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twinmesh_sdk.adapters import tracing
@@ -30,8 +31,19 @@ SECONDS: Final = Histogram("twin_http_request_seconds", "Time to answer a reques
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class BodyTooLargeError(LimitExceededError):
-    """The body is larger than this door takes; answered with 413."""
+class BodyTooLargeError(LimitExceededError, HTTPException):
+    """The body is larger than this door takes; answered with 413.
+
+    Also the framework's own kind, because FastAPI turns all others into a 400 while it reads.
+    """
+
+    def __init__(self, limit: int) -> None:
+        HTTPException.__init__(self, 413)
+        LimitExceededError.__init__(self, f"a body has at most {limit} bytes", hint="send less")
+
+    def __str__(self) -> str:
+        """Return the message, not the framework's."""
+        return str(self.args[0])
 
 
 class HttpDoor:
@@ -50,7 +62,8 @@ class HttpDoor:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        began, sent = perf_counter(), _Sent(send)
+        body = _Body(receive, self._max_body_bytes)
+        began, sent = perf_counter(), _Sent(send, body)
         headers = _headers(scope)
         with tracing.span(
             f"{scope['method']} {scope['path']}"[:200],
@@ -58,19 +71,18 @@ class HttpDoor:
             parent=headers.get(tracing.TRACEPARENT, ""),
             attributes={"http.request.method": scope["method"], "url.path": scope["path"][:200]},
         ) as span:
-            await self._answer(scope, receive, sent, headers)
+            await self._answer(scope, body, sent, headers)
             span.set_attribute("http.response.status_code", sent.status)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         REQUESTS.labels(method, str(sent.status)).inc()
         SECONDS.labels(method).observe(perf_counter() - began)
 
     async def _answer(
-        self, scope: Scope, receive: Receive, sent: "_Sent", headers: dict[str, str]
+        self, scope: Scope, body: "_Body", sent: "_Sent", headers: dict[str, str]
     ) -> None:
         try:
             if not self._probes.open or self._probes.stopping:
                 raise UnavailableError("the service is not open", hint="try again in a moment")
-            body = _Body(receive, self._max_body_bytes)
             body.check(headers.get("content-length", ""))
             admitted = await self._admission.admit(headers)
             with answering(
@@ -85,34 +97,13 @@ class HttpDoor:
                 log.exception("request failed", extra={"path": scope["path"][:200]})
             if sent.begun:
                 raise
-            whole = not isinstance(error, BodyTooLargeError) or await _drained(receive)
-            await _problem(error, scope, receive, sent, close=not whole)
+            await _problem(error, scope, body, sent)
 
 
-async def _drained(receive: Receive) -> bool:
-    """Read on, within limits: who is still sending does not listen, and would only see a reset."""
-    seen = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
-            while seen < DRAIN_BYTES:
-                message = await receive()
-                seen += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return True
-    return False
-
-
-async def _problem(
-    error: Exception, scope: Scope, receive: Receive, send: Send, *, close: bool
-) -> None:
+async def _problem(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
     from twinmesh_sdk.runtime.http_host import problem_response  # noqa: PLC0415 - it imports this
 
-    response = problem_response(error)
-    if isinstance(error, BodyTooLargeError):
-        response.status_code = 413
-    if close:
-        response.headers["connection"] = "close"
-    await response(scope, receive, send)
+    await problem_response(error)(scope, receive, send)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -132,6 +123,7 @@ class _Body:
         self._receive = receive
         self._limit = limit
         self._seen = 0
+        self.refused = False
 
     def check(self, announced: str) -> None:
         """Refuse a body that announces to be too large, before any of it is read."""
@@ -139,9 +131,22 @@ class _Body:
             raise self._refusal()
 
     def _refusal(self) -> BodyTooLargeError:
-        return BodyTooLargeError(
-            f"a body has at most {self._limit} bytes", hint="send less at once"
-        )
+        self.refused = True
+        return BodyTooLargeError(self._limit)
+
+    async def drain(self) -> bool:
+        """Read on, within limits; tells whether the end was reached.
+
+        Who is still sending does not listen, and would see a reset instead of the answer.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while self._seen < DRAIN_BYTES:
+                    message = await self._receive()
+                    self._seen += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return True
+        return False
 
     async def __call__(self) -> Message:
         """Receive the next part."""
@@ -155,8 +160,9 @@ class _Body:
 class _Sent:
     """Sends, remembers the status, and tells the caller its trace."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, body: _Body) -> None:
         self._send = send
+        self._body = body
         self.status = 0
         self.begun = False
 
@@ -165,6 +171,8 @@ class _Sent:
         if message["type"] == "http.response.start":
             self.begun = True
             self.status = message["status"]
+            if self._body.refused and not await self._body.drain():
+                MutableHeaders(scope=message)["connection"] = "close"
             if trace_id := tracing.trace_id():
                 MutableHeaders(scope=message)["tm-trace-id"] = trace_id
         await self._send(message)

@@ -28,7 +28,7 @@ from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.core.request import current_principal
 from twinmesh_sdk.runtime.entry import Entry
 from twinmesh_sdk.runtime.failures import problem_of
-from twinmesh_sdk.runtime.http_door import HttpDoor
+from twinmesh_sdk.runtime.http_door import BodyTooLargeError, HttpDoor
 from twinmesh_sdk.runtime.probes import Probes
 
 if TYPE_CHECKING:
@@ -180,6 +180,8 @@ def _health_routes(probes: Probes) -> APIRouter:
 def problem_response(error: BaseException) -> Response:
     """Return the problem document of a failure."""
     status, problem = problem_of(error, tracing.trace_id())
+    if isinstance(error, BodyTooLargeError):
+        status = problem["status"] = 413
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
     return JSONResponse(problem, status_code=status, headers=headers, media_type=PROBLEM)
 
