@@ -159,7 +159,7 @@ def _authorised(channel: "grpc.Channel", token: str) -> "grpc.Channel":
         wait_for_ready: None = None
         compression: None = None
 
-    class Bearer(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc has no types here
+    class Bearer(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]  # no type arguments at run time
         def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:  # noqa: ANN401
             metadata = [*(details.metadata or ()), ("authorization", f"Bearer {token}")]
             return continuation(Details(details.method, DEADLINE_S, metadata), request)
