@@ -119,6 +119,10 @@ class SignalDirectory(Protocol):
         """Return the definitions of a tenant's signals; those of others are left out."""
         ...
 
+    async def signals_of(self, tenant: str, asset_ids: Sequence[str]) -> list[Signal]:
+        """Return the definitions of all signals of a tenant's assets."""
+        ...
+
     def forget(self, tenant: str, source: str = "") -> None:
         """Ask the registry again next time about a tenant's source, or all of its sources."""
         ...

@@ -285,6 +285,26 @@ Global___ListQuarantineRequest: _TypeAlias = ListQuarantineRequest  # noqa: Y015
 class QuarantinedReading(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     QUARANTINE_ID_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -293,6 +313,8 @@ class QuarantinedReading(_message.Message):
     PAYLOAD_FIELD_NUMBER: _builtins.int
     ARRIVED_AT_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
     quarantine_id: _builtins.str
     source: _builtins.str
     name: _builtins.str
@@ -300,8 +322,15 @@ class QuarantinedReading(_message.Message):
     detail: _builtins.str
     payload: _builtins.bytes
     status: _builtins.str
+    """QUARANTINED, or REPLAYING while it is on its way back."""
+    readings: _builtins.int
+    """How many readings the payload holds: those of one unknown name in a batch stand together."""
     @_builtins.property
     def arrived_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The headers that the message came with, its subject among them."""
+
     def __init__(
         self,
         *,
@@ -313,10 +342,12 @@ class QuarantinedReading(_message.Message):
         payload: _builtins.bytes = ...,
         arrived_at: _timestamp_pb2.Timestamp | None = ...,
         status: _builtins.str = ...,
+        readings: _builtins.int = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["arrived_at", b"arrived_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_at", b"arrived_at", "detail", b"detail", "name", b"name", "payload", b"payload", "quarantine_id", b"quarantine_id", "reason", b"reason", "source", b"source", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_at", b"arrived_at", "detail", b"detail", "headers", b"headers", "name", b"name", "payload", b"payload", "quarantine_id", b"quarantine_id", "readings", b"readings", "reason", b"reason", "source", b"source", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,6 +362,7 @@ class ListQuarantineResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     total: _builtins.int
+    """Readings in quarantine that match, over all pages."""
     @_builtins.property
     def readings(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantinedReading]: ...
     def __init__(

@@ -108,6 +108,17 @@ class RawReader:
         with suppress(nats_errors.Error, OSError):
             await message.ack()
 
+    def message_of(self, message: Any) -> RawMessage:  # noqa: ANN401 - a driver's message
+        """Return a driver's message as ours."""
+        metadata = message.metadata
+        return RawMessage(
+            subject=message.subject,
+            data=message.data,
+            seq=metadata.sequence.stream,
+            stamped_us=to_us(metadata.timestamp),
+            headers=dict(message.headers or {}),
+        )
+
     async def _begin(self, after_seq: int) -> None:
         with translated("raw stream"):
             await self._leave()
@@ -192,18 +203,6 @@ async def stream_state(bus: MeshNats, stream: str) -> StreamState:
     created = datetime.fromisoformat(info["created"])
     return StreamState(
         epoch=int(created.timestamp()), first_seq=state["first_seq"], last_seq=state["last_seq"]
-    )
-
-
-def raw_message(message: Any) -> RawMessage:  # noqa: ANN401 - a driver's message
-    """Return a driver's message as ours."""
-    metadata = message.metadata
-    return RawMessage(
-        subject=message.subject,
-        data=message.data,
-        seq=metadata.sequence.stream,
-        stamped_us=to_us(metadata.timestamp),
-        headers=dict(message.headers or {}),
     )
 
 

@@ -66,7 +66,9 @@ class RegistrySignalDirectory:
         stub: The registry; it is made when the process has opened its channels.
     """
 
-    def __init__(self, stub: Callable[[], pb_grpc.AssetRegistryServiceStub], clock: Clock) -> None:
+    def __init__(
+        self, stub: Callable[[], pb_grpc.AssetRegistryServiceAsyncStub], clock: Clock
+    ) -> None:
         self._stub = stub
         self._clock = clock
         self._sources: OrderedDict[tuple[str, str], _Source] = OrderedDict()
@@ -144,6 +146,13 @@ class RegistrySignalDirectory:
             self._by_id.popitem(last=False)
         return found
 
+    async def signals_of(self, tenant: str, asset_ids: Sequence[str]) -> list[Signal]:
+        """See `SignalDirectory.signals_of`."""
+        found = await self._list(tenant, None, asset_ids=asset_ids) if asset_ids else []
+        now = time.monotonic()
+        self._by_id |= {(tenant, s.signal_id): (now, s) for s in found}
+        return found
+
     def forget(self, tenant: str, source: str = "") -> None:
         """See `SignalDirectory.forget`."""
         for key in [k for k in self._sources if k[0] == tenant and source in {"", k[1]}]:
@@ -160,6 +169,7 @@ class RegistrySignalDirectory:
         *,
         source: str = "",
         signal_ids: Sequence[str] = (),
+        asset_ids: Sequence[str] = (),
     ) -> list[Signal]:
         """Return definitions as of a plant time, by default now; all pages."""
         now = self._clock.plant_now(Tenant(tenant))
@@ -169,14 +179,14 @@ class RegistrySignalDirectory:
         with acting_for(Tenant(tenant), ReadTime(now=now, as_of=as_of)):
             for _ in range(MAX_PAGES):
                 self.calls += 1
-                response = await self._stub().ListSignals(
-                    pb.ListSignalsRequest(
-                        source=source,
-                        signal_ids=signal_ids,
-                        page_size=PAGE,
-                        page_token=token,
-                    )
+                request = pb.ListSignalsRequest(
+                    source=source,
+                    signal_ids=signal_ids,
+                    asset_ids=asset_ids,
+                    page_size=PAGE,
+                    page_token=token,
                 )
+                response = await self._stub().ListSignals(request)
                 found.extend(signal_from_pb(tenant, s) for s in response.signals)
                 token = response.next_page_token
                 if not token:
