@@ -20,6 +20,7 @@ from neo4j.exceptions import (
     SessionExpired,
     TransientError,
 )
+from prometheus_client import Counter
 
 from twinmesh_sdk.core.errors import ConflictError, DeadlineExceededError, UnavailableError
 
@@ -28,7 +29,10 @@ Rows = Sequence[Mapping[str, Any]]
 
 MAX_CONSTRAINT_RETRIES: Final = 8
 RETRY_PAUSE_S: Final = 0.02
+RETRY_JITTER_RATIO: Final = 0.5
 LIVENESS_S: Final = 30.0
+
+CALLS: Final = Counter("twin_store_calls_total", "Transactions with the asset graph", ["operation"])
 
 
 class Graph:
@@ -71,6 +75,8 @@ class Graph:
             connection_timeout=self._timeout_s,
             connection_acquisition_timeout=self._timeout_s,
             max_transaction_retry_time=self._timeout_s,
+            initial_retry_delay=RETRY_PAUSE_S,
+            retry_delay_jitter_factor=RETRY_JITTER_RATIO,
             liveness_check_timeout=LIVENESS_S,
             notifications_min_severity="OFF",
         )
@@ -130,6 +136,8 @@ class Graph:
     async def _run(
         self, work: Callable[[AsyncManagedTransaction], Awaitable[T]], *, access: str
     ) -> T:
+        CALLS.labels("read" if access == READ_ACCESS else "write").inc()
+
         async def run() -> T:
             async with self._driver.session(
                 database=self._database,
