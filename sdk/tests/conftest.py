@@ -1,3 +1,5 @@
 """Fixtures of the SDK's own tests."""
 
-pytest_plugins = ["twinmesh_sdk.testing.fixtures"]
+from twinmesh_sdk.testing.fixtures import bus, clock, issuer, nats
+
+__all__ = ["bus", "clock", "issuer", "nats"]

@@ -123,6 +123,7 @@ class _Body:
         self._receive = receive
         self._limit = limit
         self._seen = 0
+        self._ended = False
         self.refused = False
 
     def check(self, announced: str) -> None:
@@ -141,19 +142,21 @@ class _Body:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
-                while self._seen < DRAIN_BYTES:
-                    message = await self._receive()
-                    self._seen += len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        return True
-        return False
+                while not self._ended and self._seen < DRAIN_BYTES:
+                    await self._next()
+        return self._ended
 
     async def __call__(self) -> Message:
         """Receive the next part."""
-        message = await self._receive()
-        self._seen += len(message.get("body", b""))
+        message = await self._next()
         if self._seen > self._limit:
             raise self._refusal()
+        return message
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        self._ended = not message.get("more_body", False)
         return message
 
 
