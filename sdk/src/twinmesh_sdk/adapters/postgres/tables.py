@@ -55,7 +55,7 @@ def mesh_tables(metadata: sa.MetaData) -> MeshTables:
         metadata,
         sa.Column("only", sa.Boolean, primary_key=True, server_default=sa.true()),
         sa.Column("last_us", sa.BigInteger, nullable=False, server_default="0"),
-        sa.CheckConstraint("only", name="one_row"),
+        sa.CheckConstraint('"only"', name="one_row"),
     )
     return MeshTables(outbox, inbox, clock)
 
