@@ -33,8 +33,7 @@ def versions(runs) -> Configurations:
     """Each run is a configuration version of one skid, from its first row to the next run's."""
     starts = [run.times_us[0] for run in runs] + [OPEN_US]
     return Configurations.of(
-        Span(start, end, cfg(index))
-        for index, (start, end) in enumerate(pairwise(starts))
+        Span(start, end, cfg(index)) for index, (start, end) in enumerate(pairwise(starts))
     )
 
 

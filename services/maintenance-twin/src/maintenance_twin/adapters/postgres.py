@@ -1,0 +1,315 @@
+"""Twins in PostgreSQL: state, what it says, and what it announces, in one transaction."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from maintenance_twin import wire
+from maintenance_twin.adapters import documents
+from maintenance_twin.adapters.tables import CONDITION, ITEM, PRUNED, ROWS, TWIN
+from maintenance_twin.decide.twin import AssetTwin
+from maintenance_twin.model.row import Row
+from maintenance_twin.model.tuning import Tuning
+from maintenance_twin.model.work_item import Status, WorkItem
+from maintenance_twin.ports import Change, ConditionRewrite
+from twinmesh_sdk.adapters.postgres import Database, PostgresOutbox, RecordedClock
+from twinmesh_sdk.core.errors import ConflictError
+from twinmesh_sdk.core.ids import AssetId, Tenant
+from twinmesh_sdk.core.times import OPEN_US, to_us
+
+BLOCK_ROWS: Final = 64
+"""Rows per block of the row log; fewer wait in the twin's document."""
+
+MAX_BLOCKS: Final = 50_000
+"""Blocks read for one correction: three million rows."""
+
+
+class PostgresTwinStore:
+    """A `TwinStore`.
+
+    Recorded times come from the database's recorded clock, so their order is that of the commits:
+    who asks `known_at` a time sees all that was saved by then, and nothing of what came later.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: PostgresOutbox,
+        recorded: RecordedClock,
+        tuning: Tuning,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._recorded = recorded
+        self._tuning = tuning
+
+    async def load(
+        self, tenant: Tenant, asset_ids: Collection[AssetId]
+    ) -> dict[AssetId, AssetTwin]:
+        """See `TwinStore.load`."""
+        if not asset_ids:
+            return {}
+        query = sa.select(TWIN).where(
+            TWIN.c.tenant == str(tenant), TWIN.c.asset_id.in_([str(a) for a in asset_ids])
+        )
+        async with self._database.connect() as connection:
+            found = (await connection.execute(query)).mappings().all()
+        return {
+            AssetId(row["asset_id"]): documents.twin_of_json(
+                bytes(row["document"]),
+                tenant=tenant,
+                asset_id=AssetId(row["asset_id"]),
+                version=row["version"],
+                changes=row["changes"],
+                tuning=self._tuning,
+            )
+            for row in found
+        }
+
+    async def save(self, changes: Sequence[Change]) -> None:
+        """See `TwinStore.save`. The versions of the twins are raised when all is committed."""
+        if not changes:
+            return
+        ordered = sorted(changes, key=lambda c: (c.twin.tenant, c.twin.asset_id))
+        kept = [self._split(change.twin) for change in ordered]
+        async with self._database.begin() as connection:
+            for change, (_, waiting) in zip(ordered, kept, strict=True):
+                await self._save_twin(connection, change, waiting)
+            await self._save_rows(connection, ordered, [logged for logged, _ in kept])
+            telling = [c for c in ordered if c.rewrites or c.items or c.announcements]
+            if telling:
+                recorded_us = to_us(await self._recorded.tick())
+                for change in telling:
+                    for rewrite in change.rewrites:
+                        await _rewrite(connection, change.twin, rewrite, recorded_us)
+                    for item in change.items:
+                        await _save_item(connection, item, recorded_us)
+                    await self._outbox.add(
+                        wire.envelopes_of(
+                            change,
+                            recorded_us=recorded_us,
+                            first_change=change.twin.changes + 1,
+                        )
+                    )
+        for change, (_, waiting) in zip(ordered, kept, strict=True):
+            change.twin.version += 1
+            change.twin.changes += len(change.announcements)
+            change.twin.unlogged = waiting
+
+    @staticmethod
+    def _split(twin: AssetTwin) -> tuple[list[Row], list[Row]]:
+        """Return the rows that fill blocks, and those that wait for more."""
+        full = len(twin.unlogged) // BLOCK_ROWS * BLOCK_ROWS
+        return twin.unlogged[:full], twin.unlogged[full:]
+
+    async def _save_twin(
+        self, connection: AsyncConnection, change: Change, waiting: list[Row]
+    ) -> None:
+        twin = change.twin
+        all_rows, twin.unlogged = twin.unlogged, waiting
+        try:
+            document = documents.twin_to_json(twin)
+        finally:
+            twin.unlogged = all_rows
+        values = {
+            "version": twin.version + 1,
+            "changes": twin.changes + len(change.announcements),
+            "oldest_us": twin.oldest_us,
+            "silent": twin.silent_us is not None,
+            "document": document,
+        }
+        key = {"tenant": str(twin.tenant), "asset_id": str(twin.asset_id)}
+        if twin.version == 0:
+            query: Any = insert(TWIN).values(**key, **values).on_conflict_do_nothing()
+        else:
+            query = (
+                sa.update(TWIN)
+                .where(
+                    TWIN.c.tenant == key["tenant"],
+                    TWIN.c.asset_id == key["asset_id"],
+                    TWIN.c.version == twin.version,
+                )
+                .values(**values)
+            )
+        if (await connection.execute(query)).rowcount != 1:
+            raise ConflictError(f"twin of {twin.asset_id} was saved by another")
+
+    async def _save_rows(
+        self, connection: AsyncConnection, changes: Sequence[Change], logged: Sequence[list[Row]]
+    ) -> None:
+        blocks = []
+        for change, rows in zip(changes, logged, strict=True):
+            names = [s.name for s in change.twin.profile.signals]
+            for first in range(0, len(rows), BLOCK_ROWS):
+                block = rows[first : first + BLOCK_ROWS]
+                blocks.append(
+                    {
+                        "tenant": str(change.twin.tenant),
+                        "asset_id": str(change.twin.asset_id),
+                        "first_us": block[0].t_us,
+                        "last_us": block[-1].t_us,
+                        "rows": len(block),
+                        "names": names,
+                        "data": documents.rows_to_bytes(block, len(names)),
+                    }
+                )
+        if blocks:
+            await connection.execute(insert(ROWS), blocks)
+
+    async def rows(self, tenant: Tenant, asset_id: AssetId, from_us: int) -> list[Row] | None:
+        """See `TwinStore.rows`."""
+        mine = (ROWS.c.tenant == str(tenant), ROWS.c.asset_id == str(asset_id))
+        query = sa.select(ROWS).where(*mine, ROWS.c.last_us >= from_us).order_by(ROWS.c.first_us)
+        pruned = sa.select(PRUNED.c.before_us).where(PRUNED.c.tenant == str(tenant))
+        async with self._database.connect() as connection:
+            before_us = (await connection.execute(pruned)).scalar_one_or_none()
+            found = (await connection.execute(query.limit(MAX_BLOCKS))).mappings().all()
+        if before_us is not None and from_us < before_us:
+            return None
+        names = found[-1]["names"] if found else []
+        return [
+            row
+            for block in found
+            if block["names"] == names
+            for row in documents.rows_of_bytes(bytes(block["data"]), block["rows"], len(names))
+            if row.t_us >= from_us
+        ]
+
+    async def items_from(self, tenant: Tenant, asset_id: AssetId, from_us: int) -> list[WorkItem]:
+        """See `TwinStore.items_from`."""
+        query = (
+            sa.select(ITEM.c.document)
+            .where(
+                ITEM.c.tenant == str(tenant),
+                ITEM.c.asset_id == str(asset_id),
+                ITEM.c.recorded_to_us == OPEN_US,
+                ITEM.c.status != Status.SUPERSEDED.value,
+                sa.or_(ITEM.c.valid_from_us >= from_us, ITEM.c.valid_to_us > from_us),
+            )
+            .order_by(ITEM.c.valid_from_us, ITEM.c.work_item_id)
+        )
+        async with self._database.connect() as connection:
+            found = (await connection.execute(query)).scalars().all()
+        return [documents.item_of_json(document) for document in found]
+
+    async def silence_candidates(
+        self, tenant: Tenant, *, before_us: int, limit: int
+    ) -> list[AssetId]:
+        """See `TwinStore.silence_candidates`."""
+        query = (
+            sa.select(TWIN.c.asset_id)
+            .where(
+                TWIN.c.tenant == str(tenant),
+                TWIN.c.silent.is_(False),
+                TWIN.c.oldest_us < before_us,
+            )
+            .order_by(TWIN.c.oldest_us)
+            .limit(limit)
+        )
+        async with self._database.connect() as connection:
+            return [AssetId(a) for a in (await connection.execute(query)).scalars()]
+
+    async def tenants(self) -> list[Tenant]:
+        """See `TwinStore.tenants`."""
+        query = sa.select(TWIN.c.tenant).distinct().order_by(TWIN.c.tenant)
+        async with self._database.connect() as connection:
+            return [Tenant(t) for t in (await connection.execute(query)).scalars()]
+
+    async def prune(self, tenant: Tenant, *, before_us: int) -> int:
+        """See `TwinStore.prune`."""
+        old = sa.delete(ROWS).where(ROWS.c.tenant == str(tenant), ROWS.c.last_us < before_us)
+        async with self._database.begin() as connection:
+            count = int((await connection.execute(old)).rowcount)
+            if count:
+                mark = insert(PRUNED).values(tenant=str(tenant), before_us=before_us)
+                await connection.execute(
+                    mark.on_conflict_do_update(
+                        index_elements=["tenant"], set_={"before_us": before_us}
+                    )
+                )
+        return count
+
+
+async def _rewrite(
+    connection: AsyncConnection, twin: AssetTwin, rewrite: ConditionRewrite, recorded_us: int
+) -> None:
+    """Replace what is held on one axis from a time on; what was held stays known as of then."""
+    held = (
+        CONDITION.c.tenant == str(twin.tenant),
+        CONDITION.c.asset_id == str(twin.asset_id),
+        CONDITION.c.axis == rewrite.axis.value,
+        CONDITION.c.recorded_to_us == OPEN_US,
+        CONDITION.c.valid_to_us > rewrite.from_us,
+    )
+    told = (CONDITION.c.valid_from_us, CONDITION.c.document)
+    # What this transaction itself wrote was never known to anyone.
+    undone = await connection.execute(
+        sa.delete(CONDITION)
+        .where(*held, CONDITION.c.recorded_from_us == recorded_us)
+        .returning(*told)
+    )
+    ended = await connection.execute(
+        sa.update(CONDITION).where(*held).values(recorded_to_us=recorded_us).returning(*told)
+    )
+    key = {
+        "tenant": str(twin.tenant),
+        "asset_id": str(twin.asset_id),
+        "axis": rewrite.axis.value,
+        "recorded_from_us": recorded_us,
+        "recorded_to_us": OPEN_US,
+    }
+    fresh: list[dict[str, Any]] = [
+        {
+            **key,
+            "valid_from_us": row.valid_from_us,
+            "valid_to_us": rewrite.from_us,
+            "document": row.document,
+        }
+        for row in (*undone, *ended)
+        if row.valid_from_us < rewrite.from_us
+    ]
+    starts = [max(c.from_us, rewrite.from_us) for c in rewrite.conditions] + [OPEN_US]
+    fresh += [
+        {
+            **key,
+            "valid_from_us": start,
+            "valid_to_us": end,
+            "document": documents.condition_to_json(condition),
+        }
+        for condition, start, end in zip(rewrite.conditions, starts, starts[1:], strict=False)
+        if start < end
+    ]
+    if fresh:
+        await connection.execute(insert(CONDITION), fresh)
+
+
+async def _save_item(connection: AsyncConnection, item: WorkItem, recorded_us: int) -> None:
+    """Add a version of an item; the one before is no longer held."""
+    same = (ITEM.c.tenant == str(item.tenant), ITEM.c.work_item_id == item.work_item_id)
+    if item.version > 1:
+        # Versions of one transaction are recorded at one time: the last of them is the one held.
+        await connection.execute(
+            sa.delete(ITEM).where(*same, ITEM.c.recorded_from_us == recorded_us)
+        )
+        await connection.execute(
+            sa.update(ITEM)
+            .where(*same, ITEM.c.recorded_to_us == OPEN_US)
+            .values(recorded_to_us=recorded_us)
+        )
+    await connection.execute(
+        insert(ITEM).values(
+            tenant=str(item.tenant),
+            work_item_id=item.work_item_id,
+            version=item.version,
+            asset_id=str(item.asset_id),
+            status=item.status.value,
+            valid_from_us=item.opened_us,
+            valid_to_us=OPEN_US if item.closed_us is None else item.closed_us,
+            recorded_from_us=recorded_us,
+            recorded_to_us=OPEN_US,
+            document=documents.item_to_json(item),
+        )
+    )

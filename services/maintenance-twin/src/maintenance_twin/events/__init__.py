@@ -1,0 +1,6 @@
+"""What comes in from the bus: readings, and events of other domains."""
+
+from maintenance_twin.events.assets import OnConfigurationRecorded, OnSignalDefined
+from maintenance_twin.events.telemetry import OnVerdictChanged, ReadingsConsumer
+
+__all__ = ["OnConfigurationRecorded", "OnSignalDefined", "OnVerdictChanged", "ReadingsConsumer"]
