@@ -19,23 +19,18 @@ from sqlalchemy.pool import NullPool
 from twinmesh_local.catalogue import SERVICES
 from twinmesh_local.state import State
 from twinmesh_local.supervisor.stack import Stack
-from twinmesh_sdk.core.errors import NotFoundError
 
 log = logging.getLogger(__name__)
 
 
-def migrations_of(package: str) -> Path:
-    """Return the folder of a package's migrations, without importing the package.
-
-    Raises:
-        NotFoundError: It has none.
-    """
+def migrations_of(package: str) -> Path | None:
+    """Return the folder of a package's migrations, without importing the package, if it has any."""
     found = importlib.util.find_spec(package)
     if found is not None and found.submodule_search_locations:
         folder = Path(found.submodule_search_locations[0]) / "migrations"
         if (folder / "env.py").exists():
             return folder
-    raise NotFoundError(f"{package} has no migrations/env.py")
+    return None
 
 
 async def migrate(stack: Stack) -> None:
@@ -45,11 +40,14 @@ async def migrate(stack: Stack) -> None:
     secrets = {role: stack.state.secret(f"postgres/{role}") for role in roles}
     await stack.postgres.ensure(secrets)
     for role, package in roles.items():
+        if (folder := migrations_of(package)) is None:
+            log.warning("%s has no migrations", package)
+            continue
         url = stack.postgres.url(role, secrets[role])
         engine = create_async_engine(url, poolclass=NullPool)
         try:
             async with engine.begin() as connection:
-                await connection.run_sync(_upgrade, migrations_of(package), url)
+                await connection.run_sync(_upgrade, folder, url)
         finally:
             await engine.dispose()
         log.info("migrated %s", role)
