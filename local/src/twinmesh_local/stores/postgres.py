@@ -1,9 +1,11 @@
 """PostgreSQL 16 from a wheel's binaries: one role and one database per service, on loopback only."""
 
+import asyncio
 import importlib.util
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +23,7 @@ SUPERUSER: Final = "postgres"
 MAJOR: Final = "16"
 INITDB_S: Final = 120.0
 CONNECT_S: Final = 5.0
+RECOVERY_S: Final = 10.0
 _FAST: Final = signal.SIGINT  # "fast shutdown": ends sessions, then checkpoints
 
 # A role sees the database of its own name; the superuser sees all, and nothing comes without a password.
@@ -169,10 +172,17 @@ class PostgresStore:
         return f"{driver}://{role}:{password}@{LOOPBACK}:{self.port}/{role}"
 
     async def _connect(self, database: str) -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(
-            host=LOOPBACK, port=self.port, user=SUPERUSER, password=self.password,
-            database=database, timeout=CONNECT_S,
-        )  # fmt: skip
+        until = time.monotonic() + RECOVERY_S
+        while True:
+            try:
+                return await asyncpg.connect(
+                    host=LOOPBACK, port=self.port, user=SUPERUSER, password=self.password,
+                    database=database, timeout=CONNECT_S,
+                )  # fmt: skip
+            except asyncpg.CannotConnectNowError:  # it listens, and is still starting up
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(0.05)
 
     async def ensure(self, roles: Mapping[str, str]) -> None:
         """Make a role with its password, and its database, for each of `roles`; repeatable.
