@@ -356,6 +356,7 @@ async def test_a_signal_is_found_by_asset_id_and_source(registry):
     pages = [
         await store.signal_page(tenant, which, moment(), after=None, limit=10)
         for which in (
+            SignalFilter(),
             SignalFilter(source=SubjectToken("plc")),
             SignalFilter(assets=(pump,)),
             SignalFilter(signals=(fact.signal_id,)),
@@ -365,7 +366,7 @@ async def test_a_signal_is_found_by_asset_id_and_source(registry):
 
     assert [r.fact for r in of_asset] == [fact]
     assert by_id.fact == fact
-    assert [[r.fact for r in page] for page in pages] == [[fact]] * 4
+    assert [[r.fact for r in page] for page in pages] == [[fact]] * 5
     assert not await store.signal_page(
         tenant, SignalFilter(source=SubjectToken("other")), moment(), after=None, limit=10
     )

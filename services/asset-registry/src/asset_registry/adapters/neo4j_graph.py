@@ -204,6 +204,7 @@ _SCHEMA: Final[Sequence[LiteralString]] = (
     "CREATE INDEX relation_target IF NOT EXISTS FOR (n:Relation) ON (n.to_asset_id)",
     "CREATE INDEX configuration_owner IF NOT EXISTS FOR (n:Configuration) ON (n.owner)",
     "CREATE INDEX signal_owner IF NOT EXISTS FOR (n:Signal) ON (n.owner)",
+    "CREATE INDEX signal_tenant IF NOT EXISTS FOR (n:Signal) ON (n.tenant)",
     "CREATE INDEX signal_id IF NOT EXISTS FOR (n:Signal) ON (n.signal_id)",
     "CREATE INDEX signal_address IF NOT EXISTS FOR (n:Signal) ON (n.address_key)",
     "CREATE INDEX signal_source IF NOT EXISTS FOR (n:Signal) ON (n.source)",

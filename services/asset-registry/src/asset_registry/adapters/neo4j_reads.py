@@ -84,6 +84,7 @@ _SIGNAL_PAGE_OF_IDS: Final[LiteralString] = (
 _SIGNAL_PAGE_OF_ASSETS: Final[LiteralString] = (
     "UNWIND $assets AS id MATCH (v:Signal {owner: id})" + _SIGNAL_SHOWN
 )
+_SIGNAL_PAGE_OF_TENANT: Final[LiteralString] = "MATCH (v:Signal {tenant: $tenant})" + _SIGNAL_SHOWN
 _SIGNAL_PAGE_OF_SOURCE: Final[LiteralString] = "MATCH (v:Signal {source: $source})" + _SIGNAL_SHOWN
 
 
@@ -187,7 +188,7 @@ class Neo4jReads:
         limit: int,
     ) -> list[Record[SignalFact]]:
         """See `AssetStore.signal_page`."""
-        query = _SIGNAL_PAGE_OF_SOURCE
+        query = _SIGNAL_PAGE_OF_SOURCE if which.source else _SIGNAL_PAGE_OF_TENANT
         if which.assets:
             query = _SIGNAL_PAGE_OF_ASSETS
         if which.signals:

@@ -59,6 +59,9 @@ _OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
         "valid_to",
     ),
 }
+COLUMNS: Final = {table: (*_REQUIRED[table], *_OPTIONAL[table]) for table in TABLES}
+"""Every column of every table."""
+
 Cells: TypeAlias = Mapping[str, str]
 
 
@@ -206,7 +209,7 @@ def _cells(table: str, text: str) -> Iterator[tuple[int, Cells]]:
     if "\0" in text:
         raise InvalidInputError(f"{table}: a NUL character is no CSV")
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    known = (*_REQUIRED[table], *_OPTIONAL[table])
+    known = COLUMNS[table]
     try:
         header = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = header

@@ -24,6 +24,7 @@ Lane: TypeAlias = tuple[str, ...]
 MAX_NAME_CHARS: Final = 200
 MAX_ATTRIBUTES_CHARS: Final = 16_384
 MAX_ATTRIBUTES_DEPTH: Final = 8
+MAX_WHOLE: Final = 2**53
 MAX_CADENCE_S: Final = 366.0 * 86_400.0
 MAX_STUCK_AFTER: Final = 1_000_000
 
@@ -352,6 +353,10 @@ def _whole(value: object) -> object:
         return {key: _whole(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_whole(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_WHOLE:
         return int(value)
+    if isinstance(value, int) and abs(value) > MAX_WHOLE:
+        raise InvalidInputError(
+            "attributes hold whole numbers up to 2^53", hint="write larger ones as text"
+        )
     return value
