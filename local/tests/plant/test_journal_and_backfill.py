@@ -81,7 +81,7 @@ async def test_the_door_is_asked_again_while_it_is_away_and_told_who_asks():
         seen.append(request)
         if request.url.path == "/token":
             return httpx.Response(200, json={"access_token": "abc", "expires_in": 300})
-        return httpx.Response(503 if len(seen) < 4 else 202)
+        return httpx.Response(503 if len(seen) < 4 else 202, json={"repeated": 0})
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
         tokens = TokenSource(http, url="http://issuer/token", client="plant", secret="s")
@@ -89,7 +89,7 @@ async def test_the_door_is_asked_again_while_it_is_away_and_told_who_asks():
         await door.send("historian", next(batches(track(1, 1))))
     assert [r.url.path for r in seen] == ["/token"] + ["/v1/readings"] * 3
     assert seen[-1].headers["authorization"] == "Bearer abc"
-    assert seen[-1].url.params["source"] == "historian"
+    assert dict(seen[-1].url.params) == {"source": "historian", "zone": "UTC"}
 
 
 async def test_a_refused_batch_is_an_error_that_says_why():

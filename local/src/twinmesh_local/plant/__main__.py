@@ -98,6 +98,7 @@ async def run(settings: PlantSettings) -> None:
             speed=settings.plant_speed,
             wall=wall_us,
         )
+        await feeding.opened(settings.plant_gate)
         await _feed(plant, once=settings.plant_once)
 
 

@@ -12,9 +12,11 @@ import numpy as np
 from twinmesh_local.plant.identity import TokenSource
 from twinmesh_local.plant.model import Track
 from twinmesh_local.plant.retrying import persistently
+from twinmesh_local.plant.roles import UTC_ZONE
 from twinmesh_sdk.core.errors import InvalidInputError, UnavailableError
 
-READINGS_PER_BATCH: Final = 10_000
+READINGS_PER_BATCH: Final = 20_000
+"""One message of the raw stream."""
 CALL_S: Final = 30.0
 HEADER: Final = "device,signal,ts,value,seq"
 
@@ -26,11 +28,13 @@ class Batch:
     Attributes:
         rows: Rows of the track that it covers, after those before it.
         readings: How many values it carries.
+        zone: Of its stamps; empty where each says its own.
     """
 
     rows: int
     readings: int
     body: bytes
+    zone: str
 
 
 def batches(track: Track, *, from_row: int = 0) -> Iterator[Batch]:
@@ -52,7 +56,7 @@ def batches(track: Track, *, from_row: int = 0) -> Iterator[Batch]:
                 if value == value  # noqa: PLR0124 - false for NaN only
             ]
         body = ("\n".join(lines) + "\n").encode()
-        yield Batch(rows=stamps.size, readings=len(lines) - 1, body=body)
+        yield Batch(stamps.size, len(lines) - 1, body, zone="" if track.zoned else UTC_ZONE)
 
 
 class BackfillDoor:
@@ -63,22 +67,26 @@ class BackfillDoor:
         self._url = f"{url.rstrip('/')}/v1/readings"
         self._tokens = tokens
 
-    async def send(self, source: str, batch: Batch) -> None:
+    async def send(self, source: str, batch: Batch) -> int:
         """Hand over one batch; returns when the mesh has it for good.
+
+        Returns:
+            How many of its readings the door took in: none, if it had the same batch just before.
 
         Raises:
             InvalidInputError: The door refuses it.
             UnavailableError: The door stayed away.
         """
-        if batch.readings:
-            await persistently(partial(self._post, source, batch))
+        if not batch.readings:
+            return 0
+        return await persistently(partial(self._post, source, batch))
 
-    async def _post(self, source: str, batch: Batch) -> None:
+    async def _post(self, source: str, batch: Batch) -> int:
         token = await self._tokens.token()
         try:
             answer = await self._http.post(
                 self._url,
-                params={"source": source},
+                params={"source": source, "zone": batch.zone},
                 content=batch.body,
                 headers={"authorization": f"Bearer {token}", "content-type": "text/csv"},
                 timeout=CALL_S,
@@ -93,3 +101,4 @@ class BackfillDoor:
                 f"telemetry's door refuses a batch of {source}: {answer.status_code} "
                 f"{answer.text[:300]}"
             )
+        return 0 if answer.json().get("repeated") else batch.readings

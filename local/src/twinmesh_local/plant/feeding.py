@@ -12,7 +12,7 @@ import numpy as np
 
 from twinmesh_local.plant import journal as journals
 from twinmesh_local.plant import plan, simulator
-from twinmesh_local.plant.backfill import BackfillDoor, batches
+from twinmesh_local.plant.backfill import BackfillDoor, Batch, batches
 from twinmesh_local.plant.clock import SPREAD_S, Pacer
 from twinmesh_local.plant.importing import ImportDoor
 from twinmesh_local.plant.journal import Journal, Phase
@@ -26,6 +26,7 @@ REPLAY_SPEED: Final = 300.0
 SIMULATION_SPEED: Final = 60.0
 LIVE_SPEED: Final = 1.0
 SAVE_S: Final = 0.5
+GATE_S: Final = 0.1
 DAY_US: Final = 86_400_000_000
 AFTER_BACKFILL_US: Final = 3_600_000_000
 """The clock jumps this far beyond the last backfilled stamp."""
@@ -216,9 +217,8 @@ class PlantRun:
         while journal.track < len(tracks):
             track = tracks[journal.track]
             for batch in batches(track, from_row=journal.row):
-                await self._doors.backfill.send(track.source, batch)
+                await self._hand_over(track, batch)
                 journal.row += batch.rows
-                journal.sent += batch.readings
                 journal.ratio = (done + journal.row) / max(1, total)
                 self._save()
             done += track.stamps.size
@@ -273,8 +273,12 @@ class PlantRun:
     async def _send_past(self, past: tuple[Track, ...]) -> None:
         for track in past:
             for batch in batches(track):
-                await self._doors.backfill.send(track.source, batch)
-                self.journal.sent += batch.readings
+                await self._hand_over(track, batch)
+
+    async def _hand_over(self, track: Track, batch: Batch) -> None:
+        taken = await self._doors.backfill.send(track.source, batch)
+        self.journal.sent += batch.readings
+        self.journal.absorbed += batch.readings - taken
 
 
 def between(track: Track, start_us: int, end_us: int) -> Track:
@@ -319,6 +323,12 @@ def _as_told(episode: Episode) -> dict[str, Any]:
         "onset_us": episode.onset_us,
         "end_us": episode.end_us,
     }
+
+
+async def opened(gate: Path | None) -> None:
+    """Wait until the file `gate` is there, if one is named."""
+    while gate is not None and not gate.exists():  # noqa: ASYNC110 - another process makes it
+        await asyncio.sleep(GATE_S)
 
 
 async def idle() -> None:

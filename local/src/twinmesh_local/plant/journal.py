@@ -38,6 +38,7 @@ class Journal:
         track: How many backfilled tracks are done; `row` of the next one have surely arrived.
         planned: Readings that the whole run sends, each counted once.
         sent: Of these, how many were sent so far (a restart may count some again).
+        absorbed: Of these, how many a door had taken in just before, and so did not count again.
         ratio: Progress of the phase, 0 to 1.
         assets: Names of the assets that have readings, and the last stamp of each.
         episode: The simulated episode: pump, fault, onset; empty before it is planned.
@@ -56,6 +57,7 @@ class Journal:
     simulate_from_us: int | None = None
     planned: int = 0
     sent: int = 0
+    absorbed: int = 0
     ratio: float = 0.0
     assets: dict[str, int] = field(default_factory=dict)
     runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

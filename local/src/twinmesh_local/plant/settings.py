@@ -37,5 +37,8 @@ class PlantSettings(BaseSettings):
     plant_seed: int | None = Field(
         default=None, ge=0, lt=2**63, description="seed of the simulation; default a random one"
     )
+    plant_gate: Path | None = Field(
+        default=None, description="file to wait for before anything is sent, or none"
+    )
     plant_once: bool = Field(default=False, description="stop feeding after one replay")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
