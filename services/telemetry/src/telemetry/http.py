@@ -1,6 +1,6 @@
 """The HTTP door for readings: `POST /v1/readings`, JSON or CSV."""
 
-from collections.abc import Callable
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -29,7 +29,7 @@ class AcceptedBody(BaseModel):
     content_id: str = Field(description="hash of the content: a repeat has the same")
 
 
-def readings_router(accept: AcceptReadings, clock: Callable[[], Clock]) -> APIRouter:
+def readings_router(accept: AcceptReadings, clock: Clock) -> APIRouter:
     """Return the door's routes."""
     router = APIRouter()
 
@@ -70,10 +70,10 @@ def readings_router(accept: AcceptReadings, clock: Callable[[], Clock]) -> APIRo
                 f"content type {kind[:60]!r} is not taken here", hint=f"send {JSON} or {CSV}"
             )
         body = await request.body()
-        arrived_us = to_us(clock().plant_now(principal.tenant))
+        arrived_us = to_us(clock.plant_now(principal.tenant))
         read = readings_from_json if kind == JSON else readings_from_csv
-        readings = read(
-            body, tenant=principal.tenant, source=token, zone=zone, arrived_us=arrived_us
+        readings = await asyncio.to_thread(
+            read, body, tenant=principal.tenant, source=token, zone=zone, arrived_us=arrived_us
         )
         accepted = await accept(principal.tenant, token, readings, tracing.traceparent())
         response.headers["tm-content-id"] = accepted.content_id

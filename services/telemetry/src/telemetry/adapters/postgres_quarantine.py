@@ -161,4 +161,5 @@ def _row_of(row: Any) -> QuarantineRow:  # noqa: ANN401 - a result row
         raw_seq=row.raw_seq,
         raw_ix=row.raw_ix,
         status=QuarantineStatus(row.status),
+        ordinal=row.ordinal,
     )

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from twinmesh_sdk.core.times import to_us
+
 
 class Hop(StrEnum):
     """Stations of a reading, in order."""
@@ -49,6 +51,11 @@ class PipelineAlert:
     signal_ids: tuple[str, ...] = ()
     recovered_at: datetime | None = None
     version: int = 1
+
+    @property
+    def cursor(self) -> str:
+        """Its place in the list of alerts, newest first."""
+        return f"{to_us(self.detected_at)}:{self.alert_id}"
 
     def recovered(self, at: datetime) -> Self:
         """Return the alert as it stands once data came out at the end again."""

@@ -39,7 +39,8 @@ class QuarantineRow:
     """One quarantined payload; `readings` is how many readings it holds.
 
     A single message is one row. Of a batch, each refused reading is a row, and all readings of one
-    unknown name are one row together, for one definition releases them all.
+    unknown name are one row together, for one definition releases them all. `ordinal` is its place
+    in the store's order; 0 before it is stored.
     """
 
     quarantine_id: str
@@ -57,6 +58,7 @@ class QuarantineRow:
     raw_seq: int = 0
     raw_ix: int = 0
     status: QuarantineStatus = QuarantineStatus.QUARANTINED
+    ordinal: int = 0
 
 
 def quarantine_id(epoch: int, raw_seq: int, raw_ix: int) -> str:
