@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-DOWNLOAD_MB=600
-DISK_MB=1700
+DOWNLOAD_MB=470
+DISK_MB=1600
 MEMBERS=(
     proto/python sdk federation gateway governance services/asset-registry services/telemetry
     services/maintenance-twin services/energy-twin local cli

@@ -1,5 +1,6 @@
 """The state folder: what a mesh on this machine keeps from one start to the next."""
 
+import importlib.metadata
 import json
 import os
 import secrets
@@ -51,12 +52,22 @@ def default_folder() -> Path:
     return (checkout() or Path.cwd()) / ".twinmesh"
 
 
+def release() -> str:
+    """Return this release's version."""
+    return importlib.metadata.version("twinmesh-local")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("+")[0].split("."))
+
+
 @dataclass(slots=True)
 class State:
     """What `state.json` and `credentials.json` hold.
 
     Attributes:
         id: Marks the processes of this mesh among all others.
+        release: The release that wrote it last; a newer one migrates it when it starts.
         graph: The engine that the asset graph was made with.
         ports: By name, see PREFERRED; chosen once, another only where one is taken.
         twins: Folders of joined twins, by service name.
@@ -66,6 +77,7 @@ class State:
     folder: Path
     id: str
     graph: str
+    release: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     twins: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -86,19 +98,28 @@ class State:
             ) from error
         if not stored:
             raise NotFoundError(f"no mesh in {folder}", hint="run `twinmesh up`")
-        if stored["format"] > FORMAT:
+        try:
+            newer = stored["format"] > FORMAT or _numbers(stored["release"]) > _numbers(release())
+            state = cls(
+                folder=folder,
+                id=stored["id"],
+                graph=stored["graph"],
+                release=stored["release"],
+                ports=dict(stored["ports"]),
+                twins=dict(stored["twins"]),
+                secrets=dict(read_json(folder / "credentials.json")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidInputError(
+                f"{folder}/state.json is not of this program: {error!r}",
+                hint="run `make clean-state` to begin anew",
+            ) from error
+        if newer:
             raise PreconditionFailedError(
-                f"{folder} was made by a newer release (format {stored['format']})",
+                f"{folder} was made by release {state.release}, which is newer than {release()}",
                 hint="update the checkout, or run `make clean-state` to begin anew",
             )
-        return cls(
-            folder=folder,
-            id=stored["id"],
-            graph=stored["graph"],
-            ports=dict(stored["ports"]),
-            twins=dict(stored["twins"]),
-            secrets=dict(read_json(folder / "credentials.json")),
-        )
+        return state
 
     @classmethod
     def open(cls, folder: Path, *, graph: str | None) -> Self:
@@ -118,7 +139,7 @@ class State:
             state = cls.load(folder)
         except NotFoundError:
             folder.mkdir(parents=True, exist_ok=True)
-            state = cls(folder, secrets.token_hex(8), graph or ENGINES[0])
+            state = cls(folder, secrets.token_hex(8), graph or ENGINES[0], release())
             state.save()
             return state
         if graph is not None and graph != state.graph:
@@ -132,6 +153,7 @@ class State:
         """Write both files, each in one step."""
         value: dict[str, Any] = {
             "format": FORMAT,
+            "release": release(),
             "id": self.id,
             "graph": self.graph,
             "ports": self.ports,

@@ -42,13 +42,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
 from twinmesh_local.ports import choose
 from twinmesh_local.programs import Program, await_ready, signal_group, start, stop
 from twinmesh_sdk.core.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from twinmesh_local.mesh import Mesh
 
 T = TypeVar("T")
 WAIT_S: Final = 20.0
@@ -440,3 +443,25 @@ def issuer() -> Iterator[IssuerServer]:
         with running(store.program(), folder) as server:
             by_name = {identity.client_id: secret for identity, secret in known.items()}
             yield IssuerServer(store.url, store.token_url, store.folder, by_name, server)
+
+
+# --- everything ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def mesh() -> Iterator["Mesh"]:
+    """The whole stack under its supervisor, without a plant; see `twinmesh_local.mesh.Mesh`.
+
+    `TWINMESH_TEST_GRAPH=neo4j` starts it on Neo4j.
+    """
+    from twinmesh_local.mesh import Mesh  # noqa: PLC0415
+
+    graph = os.environ.get("TWINMESH_TEST_GRAPH")  # noqa: TID251 - given by who runs the tests
+    with _folder("mesh") as folder:
+        started = Mesh(folder / "state")
+        try:
+            started.start(graph=graph or None, bound=True)
+            started.await_up()
+            yield started
+        finally:
+            started.kill()

@@ -102,7 +102,7 @@ class Child:
             self.phase = Phase.BACKOFF
             self.detail = f"exited with {code}" if code is not None else self.detail
             self.restarts += 1
-            log.warning("process ended", extra={"process": self.name, "detail": self.detail})
+            log.warning("%s ended: %s", self.name, self.detail)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -2,13 +2,12 @@
 
 import asyncio
 import fcntl
-import importlib.metadata
 import logging
 import os
 import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -123,8 +122,21 @@ class Supervisor:
                 await event.wait()
             await child.run()
 
-        self._tasks[plan.name] = asyncio.create_task(live())
+        self._keep(plan.name, live())
         return child
+
+    def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside; a bug in it is logged, and shown where the process is listed."""
+        task = asyncio.create_task(work)
+        self._tasks[name] = task
+
+        def ended(done: asyncio.Task[None]) -> None:
+            if not done.cancelled() and (error := done.exception()) is not None:
+                log.error("%s: nobody looks after it any more", name, exc_info=error)
+                if (child := self.children.get(name.split()[-1])) is not None:
+                    child.detail = f"{error}"
+
+        task.add_done_callback(ended)
 
     async def _keep_house(self) -> None:
         while True:
@@ -143,9 +155,6 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         """Stop what calls before what is called: plant, twins and services, then the stores."""
-        for task in self._tasks.values():
-            if not task.done():
-                task.add_done_callback(lambda t: t.cancelled() or t.exception())
         others = [c for name, c in self.children.items() if name not in STORES]
         await asyncio.gather(*(child.stop() for child in others))
         stores = [c for name, c in self.children.items() if name in STORES]
@@ -203,7 +212,7 @@ class Supervisor:
             await self._register(twin)
 
         self._add(again, "nats", "issuer")
-        self._tasks[f"register {twin.name}"] = asyncio.create_task(push())
+        self._keep(f"register {twin.name}", push())
 
     async def _register(self, twin: Twin) -> None:
         """Push a twin's contract, with the twin's own interpreter, which has its generated code."""
@@ -309,13 +318,6 @@ def _check_room(folder: Path) -> None:
     free_mb = shutil.disk_usage(folder).free // 2**20
     if free_mb < 500:
         raise UnavailableError(f"only {free_mb} MB are free at {folder}; 500 MB are needed")
-
-
-def version() -> str:
-    """Return this release."""
-    with suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version("twinmesh-local")
-    return "0"
 
 
 assert sys.platform == "linux"
