@@ -264,12 +264,12 @@ def decode_cursor(text: str | None, *kinds: type[str] | type[int]) -> tuple[Any,
 
 
 def subgraph_schema(
-    query: type, *, types: Iterable[type] = (), mutation: type | None = None
+    query: type | None = None, *, types: Iterable[type] = (), mutation: type | None = None
 ) -> strawberry.federation.Schema:
     """Return a federation schema with the mesh's scalars: `datetime` is `DateTime`.
 
     Args:
-        query: The subgraph's root fields.
+        query: The subgraph's root fields; None for a subgraph that only adds fields to entities.
         types: Entities that no root field returns, such as the `Asset` that a domain extends.
     """
     return strawberry.federation.Schema(

@@ -102,11 +102,14 @@ async def test_processes_that_start_together_migrate_once(database_url, package)
 async def test_state_and_events_are_saved_together_or_not_at_all(database):
     outbox = PostgresOutbox(database)
 
-    with pytest.raises(RuntimeError):
+    async def save_and_crash():
         async with database.begin():
             await insert(database, "lost")
             await outbox.add([event(1)])
             raise RuntimeError("crash before the commit")
+
+    with pytest.raises(RuntimeError):
+        await save_and_crash()
     async with database.begin():
         await insert(database, "kept")
         await outbox.add([event(2)])
@@ -140,10 +143,13 @@ async def test_an_event_is_handled_once(database):
 async def test_a_handler_that_fails_leaves_no_mark_and_no_state(database):
     inbox = PostgresInbox(database)
 
-    with pytest.raises(InvalidInputError):
+    async def handle():
         async with inbox.once("tester", "evt_1"):
             await insert(database, "half")
             raise InvalidInputError("no")
+
+    with pytest.raises(InvalidInputError):
+        await handle()
 
     async with inbox.once("tester", "evt_1") as first:
         assert first

@@ -1,6 +1,7 @@
 """A twin's process: what it opens, serves, runs beside, and closes again."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -47,11 +48,14 @@ if TYPE_CHECKING:
     from twinmesh_sdk.runtime.grpc_host import GrpcHost
     from twinmesh_sdk.runtime.http_host import HttpHost
     from twinmesh_sdk.runtime.peers import Peers
+    from twinmesh_sdk.runtime.twin_api import Explain, States
 
 log = logging.getLogger(__name__)
 
 CANCEL_S: Final = 2.0
 ENSURE_RETRY_S: Final = 1.0
+
+_TWIN_API: Final = "add_TwinServiceServicer_to_server"
 
 T = TypeVar("T")
 
@@ -132,6 +136,7 @@ class TwinService:
         self._resources: list[Opened[Any]] = []
         self._consumers: list[EventConsumer] = []
         self._relays: list[OutboxRelay] = []
+        self._describes = False
         self._http: HttpHost | None = None
         self._grpc: GrpcHost | None = None
         self._peers: Peers | None = None
@@ -164,7 +169,23 @@ class TwinService:
         Args:
             register: The generated `add_…Servicer_to_server`.
         """
+        self._describes = self._describes or register.__name__ == _TWIN_API
         self.grpc.add(register, servicer)
+
+    def add_twin_api(
+        self, *, states: "States | None" = None, explain: "Explain | None" = None
+    ) -> None:
+        """Serve `twinmesh.twin.v1.TwinService`: Describe by itself, the rest by these functions.
+
+        A domain twin that does not call this is described all the same.
+        """
+        from twinmesh.twin.v1 import twin_service_pb2_grpc  # noqa: PLC0415 - slow to import
+        from twinmesh_sdk.runtime.twin_api import TwinApi  # noqa: PLC0415
+
+        self.add_grpc(
+            twin_service_pb2_grpc.add_TwinServiceServicer_to_server,
+            TwinApi(self.contract, states=states, explain=explain),
+        )
 
     def add_subgraph(
         self, schema: "strawberry.federation.Schema", context: Callable[[], object]
@@ -265,6 +286,7 @@ class TwinService:
         """Run on a fast event loop until stopped by a signal: what `python -m` calls."""
         import uvloop  # noqa: PLC0415 - tests bring their own loop
 
+        gc.freeze()  # what was imported lives as long as the process
         uvloop.run(self.run())
 
     def stop(self) -> None:
@@ -308,6 +330,8 @@ class TwinService:
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         settings = self.settings
+        if not self._describes and (self._grpc is not None or self.contract.kind == "domain"):
+            self.add_twin_api()
         await self.http.start(settings.http_host, settings.http_port)
         stack.push_async_callback(self.http.stop)
         if not await self._unless_stopped(self._open(stack)):

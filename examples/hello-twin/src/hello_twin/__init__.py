@@ -1,0 +1,1 @@
+"""The smallest twin: one field on every asset."""

@@ -1,0 +1,5 @@
+"""`python -m hello_twin`."""
+
+from hello_twin.app import main
+
+main()
