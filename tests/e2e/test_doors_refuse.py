@@ -1,4 +1,4 @@
-"""Bad input at every door: a clear error or a quarantine row each; nothing lost, nothing crashed."""
+"""Bad input at every door: a clear error or a quarantine row; nothing lost, nothing crashed."""
 
 import json
 import time

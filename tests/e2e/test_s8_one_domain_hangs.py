@@ -36,14 +36,18 @@ def plant(live):
     return names
 
 
+def total(metrics, name, label):
+    return sum(value for key, value in metrics.items() if key.startswith(name) and label in key)
+
+
 def calls(live):
     """Return, per domain, the subgraph requests and the store calls answered so far."""
     found = {}
     for service in DOMAINS:
         metrics = live.metrics(service)
         found[service] = (
-            sum(v for k, v in metrics.items() if k.startswith("twin_subgraph_requests_total")),
-            sum(v for k, v in metrics.items() if k.startswith("twin_store_calls_total")),
+            total(metrics, "twin_http_requests_total{", 'method="POST"'),
+            total(metrics, "twin_store_calls_total{", 'cause="request"'),
         )
     return found
 

@@ -11,6 +11,7 @@ from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from twinmesh_sdk.adapters.postgres.migrations import migrate
+from twinmesh_sdk.adapters.store_calls import count_store_call
 from twinmesh_sdk.core.errors import (
     ConflictError,
     DeadlineExceededError,
@@ -107,6 +108,8 @@ class Database:
             TwinError: What else the driver raised, see `translated`.
         """
         outer = self._current.get()
+        if outer is None:
+            count_store_call("postgres")
         with translated("database"):
             if outer is not None:
                 async with outer.begin_nested():

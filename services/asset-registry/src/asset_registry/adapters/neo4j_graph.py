@@ -20,8 +20,8 @@ from neo4j.exceptions import (
     SessionExpired,
     TransientError,
 )
-from prometheus_client import Counter
 
+from twinmesh_sdk.adapters.store_calls import count_store_call
 from twinmesh_sdk.core.errors import ConflictError, DeadlineExceededError, UnavailableError
 
 T = TypeVar("T")
@@ -31,8 +31,6 @@ MAX_CONSTRAINT_RETRIES: Final = 8
 RETRY_PAUSE_S: Final = 0.02
 RETRY_JITTER_RATIO: Final = 0.5
 LIVENESS_S: Final = 30.0
-
-CALLS: Final = Counter("twin_store_calls_total", "Transactions with the asset graph", ["operation"])
 
 
 class Graph:
@@ -136,7 +134,7 @@ class Graph:
     async def _run(
         self, work: Callable[[AsyncManagedTransaction], Awaitable[T]], *, access: str
     ) -> T:
-        CALLS.labels("read" if access == READ_ACCESS else "write").inc()
+        count_store_call("graph")
 
         async def run() -> T:
             async with self._driver.session(

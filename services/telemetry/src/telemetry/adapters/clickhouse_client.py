@@ -18,6 +18,7 @@ from clickhouse_connect.driver.exceptions import (
 )
 
 from telemetry.adapters.clickhouse_schema import STATEMENTS
+from twinmesh_sdk.adapters.store_calls import count_store_call
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError, UnavailableError
 
 THREADS: Final = 4
@@ -117,6 +118,7 @@ class ClickHouse:
     async def _run(self, call: Callable[[Client], T]) -> T:
         """Run a call of the driver in a thread, its failures translated."""
         self.calls += 1
+        count_store_call("clickhouse")
 
         def work() -> T:
             return call(self._connected())
