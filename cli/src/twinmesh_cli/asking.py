@@ -1,6 +1,7 @@
 """`twinmesh token` and `ask`."""
 
 import json
+import sys
 from typing import Any, Final
 
 import click
@@ -79,7 +80,7 @@ def ask(
     Exit 1 when the answer has errors; it is printed in any case.
     """
     if query == "-":
-        query = click.get_text_stream("stdin").read()
+        query = sys.stdin.read()
     with failures_told():
         try:
             values = json.loads(variables)

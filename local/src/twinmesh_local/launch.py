@@ -1,9 +1,10 @@
 """Become a child that cannot outlive its parent, then become the program.
 
-Run as `python -I -S launch.py PARENT_PID USER CAPABLE -- PROGRAM ARGUMENT...`, standard library only, so
-that it costs some 15 ms. It leads a process group of its own; the kernel kills it when the parent dies,
-even by `kill -9`. PARENT_PID 0 asks for no such bond. USER is the account to become (only root can), `-` to
-stay; CAPABLE `1` keeps the right to search folders that the account itself may not enter.
+Run as `python -I -S launch.py PARENT_PID USER CAPABLE -- PROGRAM ARGUMENT...`, standard library
+only, so that it costs some 15 ms. It leads a process group of its own; the kernel kills it when the
+parent dies, even by `kill -9`. PARENT_PID 0 asks for no such bond. USER is the account to become
+(only root can), `-` to stay; CAPABLE `1` keeps the right to search folders that the account itself
+may not enter.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""A mesh of this machine, from outside: start it, ask it, stop it. What the CLI, demo and tests use.
+"""A mesh of this machine, from outside: what the command line, the demo and tests use.
 
 mesh = Mesh(default_folder())
 mesh.start(graph="arcadedb", bound=True)     # bound: it cannot outlive this process
@@ -116,7 +116,7 @@ class Mesh:
             progress: Given one line whenever a process becomes ready or fails.
 
         Raises:
-            UnavailableError: It takes too long, or a process keeps failing; the message has its words.
+            UnavailableError: It takes too long, or a process keeps failing, whose words follow.
         """
         deadline = time.monotonic() + timeout_s
         seen: dict[str, str] = {}

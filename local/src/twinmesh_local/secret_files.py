@@ -13,7 +13,7 @@ def new_secret() -> str:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write `text` so that a reader sees the old file or the new one, and nobody else sees either."""
+    """Write `text` in one step, for the owner only: a reader sees the old file or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -58,7 +58,7 @@ def release() -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("+")[0].split("."))
+    return tuple(int(part) for part in version.split("+", maxsplit=1)[0].split("."))
 
 
 @dataclass(slots=True)

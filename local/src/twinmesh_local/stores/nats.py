@@ -1,7 +1,7 @@
 """NATS: the real server from its wheel, with JetStream, MQTT and a user per credential.
 
-Users can be added while it runs: `enrol` writes the configuration anew and asks for a reload; connections
-survive it.
+Users can be added while it runs: `enrol` writes the configuration anew and asks for a reload;
+connections survive it.
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """Who may do what on NATS: one user per service, per device source and per event reader.
 
-Services read streams through the JetStream API, each the streams it needs; devices and event readers have
-no JetStream API at all.
+Services read streams through the JetStream API, each the streams it needs; devices and event
+readers have no JetStream API at all.
 """
 
 import re

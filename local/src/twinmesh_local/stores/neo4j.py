@@ -1,4 +1,4 @@
-"""Real Neo4j 5.26: at an address, or started from its Maven artefacts where a JDK and Maven are present."""
+"""Real Neo4j 5.26: at an address, or started from its Maven artefacts by a JDK."""
 
 import fcntl
 import os
@@ -17,7 +17,9 @@ USER: Final = "neo4j"
 DATABASE: Final = "neo4j"
 HEAP: Final = "512m"
 FETCH_S: Final = 900.0
-HOW_TO_GET: Final = "needs a real Neo4j: set NEO4J_URI (with NEO4J_USER, NEO4J_PASSWORD), or install a JDK 17 and Maven"
+HOW_TO_GET: Final = (
+    "needs a real Neo4j: set NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD, or install a JDK and Maven"
+)
 LAUNCHER: Final = Path(__file__).parent / "neo4j_server" / "Launcher.java"
 
 _POM: Final = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -44,7 +46,7 @@ class Address:
 
 
 def given() -> Address | None:
-    """Return the server named by NEO4J_URI, NEO4J_USER, NEO4J_PASSWORD and NEO4J_DATABASE, if any."""
+    """Return the server that NEO4J_URI names, with its _USER, _PASSWORD and _DATABASE."""
     environment = os.environ  # noqa: TID251 - the driver's customary names, read for tests and demos
     if not (uri := environment.get("NEO4J_URI")):
         return None

@@ -1,4 +1,4 @@
-"""PostgreSQL 16 from a wheel's binaries: one role and one database per service, on loopback only."""
+"""PostgreSQL 16 from a wheel's binaries: a role and a database per service, on loopback."""
 
 import asyncio
 import importlib.util
@@ -26,7 +26,7 @@ CONNECT_S: Final = 5.0
 RECOVERY_S: Final = 10.0
 _FAST: Final = signal.SIGINT  # "fast shutdown": ends sessions, then checkpoints
 
-# A role sees the database of its own name; the superuser sees all, and nothing comes without a password.
+# A role sees the database of its own name, the superuser all; nobody comes without a password.
 _HBA: Final = f"""
 host all      {SUPERUSER} 127.0.0.1/32 scram-sha-256
 host sameuser all         127.0.0.1/32 scram-sha-256

@@ -1,7 +1,7 @@
 """Run a mesh: `python -m twinmesh_local.supervisor STATE_FOLDER [OPTIONS_AS_JSON]`.
 
-Prints one JSON line when it could not begin, and ends with 1. Options: `graph`, `plant` (the plant's
-environment; null runs none), `join` (folders of twins).
+Prints one JSON line when it could not begin, and ends with 1. Options: `graph`, `plant` (the
+plant's environment; null runs none), `join` (folders of twins).
 """
 
 import asyncio
@@ -52,10 +52,8 @@ def main() -> None:
     try:
         asyncio.run(_run(folder, options))
     except TwinError as error:
-        print(
-            json.dumps({"error": str(error), "hint": error.hint, "code": error.code.value}),
-            flush=True,
-        )  # noqa: T201, E501 - read by who started us
+        refusal = {"error": str(error), "hint": error.hint, "code": error.code.value}
+        print(json.dumps(refusal), flush=True)  # noqa: T201 - read by who started us
         raise SystemExit(1) from error
 
 

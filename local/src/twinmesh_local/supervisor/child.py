@@ -1,4 +1,4 @@
-"""The life of one supervised process: started, probed, restarted when it exits, never when it hangs."""
+"""The life of a supervised process: probed, restarted when it exits, never when it hangs."""
 
 import asyncio
 import logging

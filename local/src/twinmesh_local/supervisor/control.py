@@ -26,8 +26,7 @@ def _address(folder: int) -> str:
     return f"/proc/self/fd/{folder}/{NAME}"
 
 
-async def serve(run: Path, answer: Answer) -> asyncio.Server:
-    """Listen in the folder `run`."""
+def _listener(run: Path) -> socket.socket:
     run.mkdir(parents=True, exist_ok=True, mode=0o700)
     run.chmod(0o700)
     (run / NAME).unlink(missing_ok=True)
@@ -37,6 +36,12 @@ async def serve(run: Path, answer: Answer) -> asyncio.Server:
         listener.bind(_address(folder))
     finally:
         os.close(folder)
+    return listener
+
+
+async def serve(run: Path, answer: Answer) -> asyncio.Server:
+    """Listen in the folder `run`."""
+    listener = _listener(run)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

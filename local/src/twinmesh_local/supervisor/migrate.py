@@ -1,7 +1,7 @@
 """Make roles and databases, then bring every service's schema to this release: one process for all.
 
-Run as `python -m twinmesh_local.supervisor.migrate STATE_FOLDER`. Each service's `migrations/env.py` finds a
-connection in `context.config.attributes["connection"]`.
+Run as `python -m twinmesh_local.supervisor.migrate STATE_FOLDER`. Each service's
+`migrations/env.py` finds a connection in `context.config.attributes["connection"]`.
 """
 
 import asyncio

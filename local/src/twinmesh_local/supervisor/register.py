@@ -1,8 +1,9 @@
 """Push every service's contract to governance, through its public door, as CI would.
 
-Run as `python -m twinmesh_local.supervisor.register STATE_FOLDER [NAME URL CONTRACT_FOLDER]`: without a name, all
-services of the mesh together, so that they may refer to each other; with one, a single joined twin. Models
-that packages offer in `contract/model.json` are submitted by `author` and approved by `reviewer`.
+Run as `python -m twinmesh_local.supervisor.register STATE_FOLDER [NAME URL CONTRACT_FOLDER]`:
+without a name, all services of the mesh together, so that they may refer to each other; with one, a
+single joined twin. Models that packages offer in `contract/model.json` are submitted by `author`
+and approved by `reviewer`.
 """
 
 import json

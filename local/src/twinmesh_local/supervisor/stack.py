@@ -199,7 +199,7 @@ class Stack:
             Plan("nats", run_nats, port=ports["nats"]),
             Plan("issuer", run_issuer, port=ports["issuer.http"]),
             Plan("postgres", run_postgres, port=ports["postgres"]),
-            Plan("tsdb", lambda: self.tsdb.program(), port=ports["tsdb.http"]),
+            Plan("tsdb", self.tsdb.program, port=ports["tsdb.http"]),
         ]
         store = self.graph
         if not isinstance(store, neo4j.Address):

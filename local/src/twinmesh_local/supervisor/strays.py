@@ -1,4 +1,4 @@
-"""Processes of this mesh that no supervisor looks after any more: found by their mark, and ended."""
+"""Processes that no supervisor looks after any more: found by their mark, and ended."""
 
 import os
 import signal

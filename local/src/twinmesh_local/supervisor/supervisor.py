@@ -1,4 +1,4 @@
-"""Starts the stack in dependency order, all at once where nothing is needed, and keeps it running."""
+"""Starts the stack, all at once where nothing else is needed first, and keeps it running."""
 
 import asyncio
 import fcntl
@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -30,7 +29,7 @@ JOIN_S: Final = 120.0
 
 
 class Lock:
-    """One supervisor per state folder. The kernel lets go when the process ends, however it ends."""
+    """One supervisor per state folder. The kernel lets go of it however the process ends."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +132,7 @@ class Supervisor:
         def ended(done: asyncio.Task[None]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.error("%s: nobody looks after it any more", name, exc_info=error)
-                if (child := self.children.get(name.split()[-1])) is not None:
+                if (child := self.children.get(name.rsplit(maxsplit=1)[-1])) is not None:
                     child.detail = f"{error}"
 
         task.add_done_callback(ended)

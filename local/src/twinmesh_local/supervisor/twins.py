@@ -1,4 +1,4 @@
-"""A stranger's twin: a folder with a `pyproject.toml`, a package and its contract, run as its own."""
+"""A stranger's twin: a folder with a `pyproject.toml`, a package and its contract."""
 
 import hashlib
 import subprocess
@@ -98,8 +98,8 @@ def _package(folder: Path) -> tuple[str, Path]:
 def install(twin: Twin) -> None:
     """Make the twin's environment and install the twin into it; nothing is downloaded.
 
-    Its dependencies are those of the SDK, which the environment sees through ours; others have to be
-    installed by its owner beforehand.
+    Its dependencies are those of the SDK, which the environment sees through ours; others have to
+    be installed by its owner beforehand.
 
     Raises:
         UnavailableError: It does not install.

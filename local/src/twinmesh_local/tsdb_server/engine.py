@@ -1,4 +1,4 @@
-"""chDB behind a pool of threads: one connection per thread, for a connection runs one query at a time."""
+"""chDB behind a pool of threads: a connection runs one query at a time, so each has its own."""
 
 import asyncio
 import re

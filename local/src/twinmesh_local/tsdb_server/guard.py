@@ -1,7 +1,7 @@
 """Which SQL is let through to the engine, which in process may read any file and call any host.
 
-Token by token, so that strings and comments cannot hide a word. Statements, table functions, table engines
-and settings are allow-listed; whatever the scanner cannot read with certainty is refused.
+Token by token, so that strings and comments cannot hide a word. Statements, table functions, table
+engines and settings are allow-listed; whatever the scanner cannot read with certainty is refused.
 """
 
 import re
@@ -113,7 +113,7 @@ def scan(sql: bytes) -> Iterator[Token]:
     """Yield the tokens.
 
     Raises:
-        Refused: Something that is not certainly one token: an open quote, `$`, `#`, typographic quotes.
+        Refused: Something that is not certainly one token: an open quote, `$`, `#`, a curly quote.
     """
     at = 0
     while at < len(sql):
@@ -238,7 +238,7 @@ def _described(tokens: list[Token], verb: str, sql: bytes) -> Statement:
 
 
 def _data_start(sql: bytes, at: int) -> int:
-    """Return where the data begin: after blanks and at most one line end, as ClickHouse reads it."""
+    """Return where the data begin: after blanks and at most one line end, as in ClickHouse."""
     while at < len(sql) and sql[at] in b" \t\f\r":
         at += 1
     return at + 1 if at < len(sql) and sql[at : at + 1] == b"\n" else at
