@@ -128,7 +128,7 @@ async def _until_told(settings: PlantSettings) -> None:
 
 def main() -> int:
     """Run as a process."""
-    settings = PlantSettings()  # type: ignore[call-arg]  # from the environment
+    settings = PlantSettings()
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
