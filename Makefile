@@ -18,7 +18,7 @@ venv: ## Make .venv with what requirements.lock pins (PYTHON=... chooses the int
 
 .PHONY: demo
 demo: venv ## Start the mesh and feed the plant (ONCE=1, DATA=folder, GRAPH=neo4j, SPEED=1..3600)
-	@ONCE="$(ONCE)" DATA="$(DATA)" GRAPH="$(GRAPH)" SPEED="$(SPEED)" exec $(BIN)/python -m twinmesh_local.demo
+	@ONCE="$(ONCE)" DATA="$(DATA)" GRAPH="$(GRAPH)" SPEED="$(SPEED)" SEED="$(SEED)" exec $(BIN)/python -m twinmesh_local.demo
 
 .PHONY: test
 test: venv ## Run the whole suite (ARGS='-k name' narrows it)
