@@ -1,8 +1,8 @@
 """The subgraph: what telemetry adds to `Signal`, and what it answers about its own work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, TypeVar, cast
 
 import strawberry
 import strawberry.federation
@@ -98,6 +98,12 @@ def reader() -> Tenant:
 
 
 Info = strawberry.Info[Context, None]
+R = TypeVar("R", bound=Callable[..., Any])
+
+
+def resolved(description: str) -> Callable[[R], R]:
+    """Make a method a field: `strawberry.field`, with the method's type kept."""
+    return cast("Callable[[R], R]", strawberry.field(description=description))
 
 
 @strawberry.type(description="The newest value of a signal by event time.")
@@ -213,19 +219,19 @@ class Signal:
         """Stand in for the signal. Touches no store: the fields below do, in one batch."""
         return cls(id=id)
 
-    @strawberry.field(description="Newest value by event time; null when never seen.")
+    @resolved("Newest value by event time; null when never seen.")
     async def latest(self, info: Info, decision: Decision = None) -> LatestValue | None:
         """Null when nothing was ever stored; an outage is an error."""
         found = await info.context.latest.load((str(self.id), decision or ""))
         return LatestValue.of(found)
 
-    @strawberry.field(description="Trust in the newest value; ABSENT when never seen.")
+    @resolved("Trust in the newest value; ABSENT when never seen.")
     async def trust(self, info: Info, decision: Decision = None) -> Trust | None:
         """Shares its batch with `latest`."""
         found = await info.context.latest.load((str(self.id), decision or ""))
         return Trust.of(found.trust)
 
-    @strawberry.field(description="Readings, or aggregates of `step` seconds, in [from, to).")
+    @resolved("Readings, or aggregates of `step` seconds, in [from, to).")
     async def history(
         self,
         info: Info,
@@ -349,12 +355,12 @@ class PipelineAlert:
 class Query:
     """Root fields."""
 
-    @strawberry.field(description="What became of every reading received.")
+    @resolved("What became of every reading received.")
     async def ingest(self, info: Info) -> IngestCounts | None:
         """Counts of the caller's tenant."""
         return IngestCounts.of(await info.context.reads.status(reader()))
 
-    @strawberry.field(description="Readings that could not be trusted, oldest first.")
+    @resolved("Readings that could not be trusted, oldest first.")
     async def quarantine(
         self,
         info: Info,
@@ -375,7 +381,7 @@ class Query:
             first=limit,
         )
 
-    @strawberry.field(description="Silent sources, newest alert first, recovered ones included.")
+    @resolved("Silent sources, newest alert first, recovered ones included.")
     async def pipeline_alerts(
         self, info: Info, first: int | None = None, after: str | None = None
     ) -> Connection[PipelineAlert] | None:

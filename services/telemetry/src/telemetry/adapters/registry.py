@@ -67,7 +67,7 @@ class RegistrySignalDirectory:
     """
 
     def __init__(
-        self, stub: Callable[[], pb_grpc.AssetRegistryServiceAsyncStub], clock: Clock
+        self, stub: "Callable[[], pb_grpc.AssetRegistryServiceAsyncStub]", clock: Clock
     ) -> None:
         self._stub = stub
         self._clock = clock

@@ -129,7 +129,7 @@ class IngestBlock:
         if len(settled.publish):
             published = await self._truth.publish(settled.publish, epoch=block.epoch)
         after = before.at(last_seq=block.last_seq, recorded_us=settled.recorded_us)
-        quarantine = (*block.refused, *self._rows(block, refusals))
+        quarantine = self._rows(block, refusals)
         counts = tally(block, screened.candidates, settled, quarantine)
         await self._ledger.commit(
             BatchOutcome(
@@ -196,12 +196,14 @@ class IngestBlock:
         keys = await self._store.stored(spans, epoch=epoch)
         return replace(keys, signal_ix=np.array(numbers, np.int64)[keys.signal_ix])
 
-    def _rows(self, block: RawBlock, refusals: Sequence[Refusal]) -> list[QuarantineRow]:
-        return [
+    def _rows(self, block: RawBlock, refusals: Sequence[Refusal]) -> tuple[QuarantineRow, ...]:
+        """Return what is set aside, in order of arrival."""
+        rows = [
             _row(block, refusal, positions)
             for refusal in refusals
             for positions in _together(block, refusal)
         ]
+        return tuple(sorted((*block.refused, *rows), key=lambda row: (row.raw_seq, row.raw_ix)))
 
     def _movements(
         self,
