@@ -9,6 +9,7 @@
 The Starlette handler is `twinmesh_federation.http.GraphQLHandler`.
 """
 
+from twinmesh_federation.composition import Composition, CompositionFailed, compose
 from twinmesh_federation.engine import Engine
 from twinmesh_federation.execution.aiohttp_client import AiohttpSubgraphClient
 from twinmesh_federation.execution.client import (
@@ -41,6 +42,8 @@ from twinmesh_federation.supergraph import Supergraph, SupergraphError, load_sup
 
 __all__ = [
     "AiohttpSubgraphClient",
+    "Composition",
+    "CompositionFailed",
     "CompositionIssue",
     "Deadlines",
     "Engine",
@@ -65,6 +68,7 @@ __all__ = [
     "SubgraphStatus",
     "Supergraph",
     "SupergraphError",
+    "compose",
     "fetches_in",
     "load_supergraph",
     "request_error",

@@ -1,0 +1,195 @@
+"""Merging what clients send: arguments, input fields, enums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from twinmesh_federation.composition.model import Argument, Element, SubgraphSchema, TypeDef
+from twinmesh_federation.issues import CompositionIssue
+from twinmesh_federation.supergraph import model as kinds
+from twinmesh_federation.supergraph.model import TypeRef
+
+
+@dataclass(slots=True)
+class MergedArgument:
+    """An argument or input field of the supergraph, with its definitions by subgraph."""
+
+    name: str
+    type: TypeRef
+    default: str | None
+    sources: dict[str, Argument]
+
+    def types_differ(self) -> bool:
+        """Tell whether subgraphs write its type in several ways."""
+        return any(str(s.type) != str(self.type) for s in self.sources.values())
+
+
+@dataclass(slots=True)
+class EnumUse:
+    """Whether an enum is sent by clients, returned to them, or both."""
+
+    as_input: bool = False
+    as_output: bool = False
+
+
+def enum_usage(schemas: Iterable[SubgraphSchema]) -> dict[str, EnumUse]:
+    """Find how each enum is used, over all subgraphs."""
+    usage: dict[str, EnumUse] = {}
+    for schema in schemas:
+        for info in schema.types.values():
+            for item in info.fields.values():
+                usage.setdefault(item.type.name, EnumUse()).as_output = True
+                for argument in item.args.values():
+                    usage.setdefault(argument.type.name, EnumUse()).as_input = True
+            for given in info.inputs.values():
+                usage.setdefault(given.type.name, EnumUse()).as_input = True
+    return usage
+
+
+def narrowest(refs: Iterable[TypeRef]) -> TypeRef | None:
+    """Merge input types: non-null wherever one demands it; None if they disagree."""
+    merged: TypeRef | None = None
+    for ref in refs:
+        merged = ref if merged is None else _narrower(merged, ref)
+        if merged is None:
+            return None
+    return merged
+
+
+def _narrower(first: TypeRef, second: TypeRef) -> TypeRef | None:
+    non_null = first.non_null or second.non_null
+    if first.of is None and second.of is None:
+        return TypeRef(first.name, None, non_null) if first.name == second.name else None
+    if first.of is None or second.of is None:
+        return None
+    inner = _narrower(first.of, second.of)
+    return None if inner is None else TypeRef(inner.name, inner, non_null)
+
+
+def default_of(sources: Iterable[Argument]) -> tuple[str | None, bool]:
+    """Return the common default, and whether the definitions agree on it."""
+    defaults = {s.default for s in sources}
+    if len(defaults) == 1:
+        return next(iter(defaults)), True
+    return next((d for d in defaults if d is not None), None), False
+
+
+def merge_input_fields(
+    owner: str,
+    sources: Mapping[str, TypeDef],
+    schemas: Mapping[str, SubgraphSchema],
+    issues: list[CompositionIssue],
+) -> dict[str, MergedArgument]:
+    """Merge an input type: the fields that every subgraph with the type has."""
+    names: dict[str, dict[str, Argument]] = {}
+    for graph, info in sources.items():
+        for item in info.inputs.values():
+            names.setdefault(item.name, {})[graph] = item
+    merged: dict[str, MergedArgument] = {}
+    for name, found in names.items():
+        where = f"{owner}.{name}"
+        subgraphs = tuple(schemas[g].name for g in found)
+        if len(found) < len(sources):
+            if any(i.type.non_null and i.default is None for i in found.values()):
+                issues.append(
+                    CompositionIssue(
+                        "REQUIRED_INPUT_FIELD_MISSING_IN_SOME_SUBGRAPH",
+                        f"Input field {where} is required in {', '.join(subgraphs)} only",
+                        subgraphs,
+                        where,
+                        "Add it everywhere, or make it optional.",
+                    )
+                )
+            continue
+        ref = narrowest(i.type for i in found.values())
+        if ref is None:
+            issues.append(
+                CompositionIssue(
+                    "FIELD_TYPE_MISMATCH",
+                    f"Input field {where} has different types: "
+                    + ", ".join(sorted({str(i.type) for i in found.values()})),
+                    subgraphs,
+                    where,
+                    "Use one type.",
+                )
+            )
+            continue
+        default, agreed = default_of(found.values())
+        if not agreed:
+            issues.append(
+                CompositionIssue(
+                    "INPUT_FIELD_DEFAULT_MISMATCH",
+                    f"Input field {where} has different defaults",
+                    subgraphs,
+                    where,
+                    "Use one default.",
+                )
+            )
+            continue
+        merged[name] = MergedArgument(name, ref, default, found)
+    if not merged:
+        issues.append(
+            CompositionIssue(
+                "EMPTY_MERGED_INPUT_TYPE",
+                f"No field of input {owner} is known to all its subgraphs",
+                tuple(schemas[g].name for g in sources),
+                owner,
+                "Give them a common field.",
+            )
+        )
+    return merged
+
+
+def merge_enum(
+    owner: str,
+    sources: Mapping[str, TypeDef],
+    use: EnumUse,
+    schemas: Mapping[str, SubgraphSchema],
+    issues: list[CompositionIssue],
+) -> dict[str, dict[str, Element]]:
+    """Merge an enum: common values if clients send it, all if they only receive it."""
+    values: dict[str, dict[str, Element]] = {}
+    for graph, info in sources.items():
+        for value in info.values.values():
+            values.setdefault(value.name, {})[graph] = value
+    if not use.as_input:
+        return values
+    merged: dict[str, dict[str, Element]] = {}
+    for name, found in values.items():
+        if len(found) == len(sources) or any(e.has("inaccessible") for e in found.values()):
+            merged[name] = found
+        elif use.as_output:
+            issues.append(
+                CompositionIssue(
+                    "ENUM_VALUE_MISMATCH",
+                    f"Enum {owner} is sent and returned, but {name} is not known to all",
+                    tuple(schemas[g].name for g in sources),
+                    f"{owner}.{name}",
+                    "Define the same values everywhere.",
+                )
+            )
+            merged[name] = found
+    if not merged:
+        issues.append(
+            CompositionIssue(
+                "EMPTY_MERGED_ENUM_TYPE",
+                f"No value of enum {owner} is known to all its subgraphs",
+                tuple(schemas[g].name for g in sources),
+                owner,
+                "Give them a common value.",
+            )
+        )
+    return merged
+
+
+__all__ = [
+    "EnumUse",
+    "MergedArgument",
+    "default_of",
+    "enum_usage",
+    "kinds",
+    "merge_enum",
+    "merge_input_fields",
+    "narrowest",
+]

@@ -1,0 +1,209 @@
+"""Bringing subgraphs to common terms: root names, federation 1, what is external or shareable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twinmesh_federation.composition.field_sets import read_field_set, selected_fields
+from twinmesh_federation.composition.model import Applied, SubgraphSchema, TypeDef
+from twinmesh_federation.composition.read import ROOT_NAMES
+from twinmesh_federation.supergraph import model as kinds
+from twinmesh_federation.supergraph.model import TypeRef
+
+
+def rename_roots(schema: SubgraphSchema) -> list[tuple[str, str]]:
+    """Give root types their usual names; return problems as (code, message)."""
+    problems: list[tuple[str, str]] = []
+    renames: dict[str, str] = {}
+    for kind, usual in ROOT_NAMES.items():
+        name = schema.roots.get(kind)
+        if name == usual:
+            continue
+        if usual in schema.types and (name is not None or schema.types[usual].kind == kinds.OBJECT):
+            if name is None and kind not in schema.roots and not _declares_roots(schema):
+                continue
+            problems.append(
+                (
+                    f"ROOT_{kind.upper()}_USED",
+                    f"A type named {usual} that is not the {kind} root cannot be composed",
+                )
+            )
+        elif name is not None and name in schema.types:
+            renames[name] = usual
+    if not problems and renames:
+        _rename(schema, renames)
+    return problems
+
+
+def _declares_roots(schema: SubgraphSchema) -> bool:
+    return bool(schema.roots)
+
+
+def _rename(schema: SubgraphSchema, renames: dict[str, str]) -> None:
+    def ref(old: TypeRef) -> TypeRef:
+        return replace(
+            old,
+            name=renames.get(old.name, old.name),
+            of=ref(old.of) if old.of is not None else None,
+        )
+
+    types: dict[str, TypeDef] = {}
+    for name, info in schema.types.items():
+        info.name = renames.get(name, name)
+        info.members = [renames.get(m, m) for m in info.members]
+        for item in info.fields.values():
+            item.type = ref(item.type)
+        types[info.name] = info
+    schema.types = types
+    schema.roots = {k: renames.get(v, v) for k, v in schema.roots.items()}
+
+
+def note_possible(schema: SubgraphSchema) -> None:
+    """Fill in which object types each abstract type can be."""
+    possible: dict[str, set[str]] = {}
+    for info in schema.types.values():
+        if info.kind == kinds.OBJECT:
+            for interface in info.interfaces:
+                possible.setdefault(interface, set()).add(info.name)
+        elif info.kind == kinds.UNION:
+            possible.setdefault(info.name, set()).update(info.members)
+    schema.possible = possible
+
+
+def upgrade_v1(schema: SubgraphSchema) -> None:
+    """Bring a federation 1 subgraph to federation 2 terms.
+
+    There, everything could be shared, and @external was tolerated where it says nothing.
+    """
+    for info in schema.types.values():
+        if info.kind == kinds.INTERFACE:
+            info.drop("key")
+            for item in info.fields.values():
+                item.drop("external")
+                item.drop("provides")
+                item.drop("requires")
+                item.external = False
+        if info.kind != kinds.OBJECT:
+            continue
+        if info.has("external"):
+            info.drop("external")
+            for item in info.fields.values():
+                item.external = item.has("external")
+        for item in info.fields.values():
+            target = schema.types.get(item.type.name)
+            if item.has("provides") and (
+                target is None or target.kind not in (kinds.OBJECT, kinds.INTERFACE, kinds.UNION)
+            ):
+                item.drop("provides")
+    used = used_fields(schema)
+    for name in list(schema.types):
+        info = schema.types[name]
+        if info.kind != kinds.OBJECT:
+            continue
+        for field_name in list(info.fields):
+            item = info.fields[field_name]
+            if item.external and (name, field_name) not in used:
+                del info.fields[field_name]
+            elif item.external:
+                item.drop("tag")
+            elif name != "Subscription":
+                item.shareable = True
+        if not info.fields:
+            del schema.types[name]
+            for kind in [k for k, v in schema.roots.items() if v == name]:
+                del schema.roots[kind]
+
+
+def used_fields(schema: SubgraphSchema) -> set[tuple[str, str]]:
+    """Name the fields that keys, requirements, provisions and interfaces need."""
+    used: set[tuple[str, str]] = set()
+
+    def note(applied: Applied, owner: TypeDef) -> None:
+        found = read_field_set(applied, owner, schema)
+        if found.selections is None:
+            return
+        for selected in selected_fields(found.selections, owner, schema):
+            used.add((selected.owner.name, selected.definition.name))
+            if selected.owner.kind == kinds.INTERFACE:
+                for name in schema.possible.get(selected.owner.name, ()):
+                    used.add((name, selected.definition.name))
+
+    for info in schema.types.values():
+        for applied in info.applied("key"):
+            note(applied, info)
+        for item in info.fields.values():
+            for applied in item.applied("requires"):
+                note(applied, info)
+            target = schema.types.get(item.type.name)
+            for applied in item.applied("provides"):
+                if target is not None:
+                    note(applied, target)
+        for interface_name in info.interfaces:
+            interface = schema.types.get(interface_name)
+            if interface is not None:
+                used.update((info.name, name) for name in interface.fields)
+    return used
+
+
+def settle_external(schema: SubgraphSchema) -> set[tuple[str, str]]:
+    """Unmark key fields of extensions, which older schemas had to mark external.
+
+    Returns:
+        (type, field) of those unmarked.
+    """
+    unmarked: set[tuple[str, str]] = set()
+    for info in schema.types.values():
+        if not info.extension:
+            continue
+        for applied in info.applied("key"):
+            found = read_field_set(applied, info, schema)
+            if found.selections is None or found.problems:
+                continue
+            for selected in selected_fields(found.selections, info, schema):
+                at = (selected.owner.name, selected.definition.name)
+                if selected.definition.external and (
+                    selected.owner is info or selected.owner.extension or schema.is_v1
+                ):
+                    unmarked.add(at)
+    for type_name, field_name in unmarked:
+        item = schema.types[type_name].fields[field_name]
+        item.external = False
+        if schema.is_v1:
+            item.shareable = True
+    return unmarked
+
+
+def settle_shareable(schema: SubgraphSchema) -> set[tuple[str, str]]:
+    """Mark key fields shareable; return the (type, field) that are external but provided."""
+    provided: set[tuple[str, str]] = set()
+    for info in schema.types.values():
+        for applied in info.applied("key"):
+            found = read_field_set(applied, info, schema)
+            if found.selections is None:
+                continue
+            for selected in selected_fields(found.selections, info, schema):
+                selected.definition.shareable = True
+                if selected.owner.kind == kinds.INTERFACE:
+                    for name in schema.possible.get(selected.owner.name, ()):
+                        own = schema.types[name].fields.get(selected.definition.name)
+                        if own is not None:
+                            own.shareable = True
+        for item in info.fields.values():
+            target = schema.types.get(item.type.name)
+            for applied in item.applied("provides"):
+                if target is None:
+                    continue
+                found = read_field_set(applied, target, schema)
+                if found.selections is None:
+                    continue
+                for selected in selected_fields(found.selections, target, schema):
+                    selected.definition.shareable = True
+                    owners = {selected.owner.name}
+                    if selected.owner.kind == kinds.INTERFACE:
+                        owners |= schema.possible.get(selected.owner.name, set())
+                    provided.update((o, selected.definition.name) for o in owners)
+    for type_name, field_name in provided:
+        own = schema.types[type_name].fields.get(field_name)
+        if own is not None:
+            own.shareable = True
+    return provided

@@ -1,0 +1,163 @@
+"""Whether every field of the supergraph can be resolved from every place that leads to it.
+
+The walk uses the planner's own sites and moves, so that what composes can be planned.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from twinmesh_federation.issues import CompositionIssue
+from twinmesh_federation.planning.decision import Decider
+from twinmesh_federation.selection import Selections
+from twinmesh_federation.supergraph.model import FieldInfo, Supergraph, TypeInfo
+
+MAX_STATES: Final = 100_000
+MAX_ISSUES: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """A type as one subgraph sees it, on a path that provides some external fields."""
+
+    type_name: str
+    graph: str
+    provided: Selections | None = None
+
+
+_State = tuple[str, frozenset[_Site]]
+
+
+class Satisfiability:
+    """Walks all states reachable from the roots, once each."""
+
+    def __init__(self, supergraph: Supergraph) -> None:
+        self._supergraph = supergraph
+        self._labels = sorted(
+            {
+                join.override_label
+                for info in supergraph.types.values()
+                for item in info.fields.values()
+                for join in item.joins.values()
+                if join.override_label is not None
+            }
+        )
+        self.issues: list[CompositionIssue] = []
+        self._reported: set[str] = set()
+
+    def check(self) -> list[CompositionIssue]:
+        """Return the fields that cannot be reached, each once."""
+        everything = frozenset(self._labels)
+        choices = [frozenset[str]()]
+        choices += [frozenset((label,)) for label in self._labels]
+        if len(self._labels) > 1:
+            choices.append(everything)
+        for labels in dict.fromkeys(choices):
+            self._walk(Decider(self._supergraph, labels))
+            if self.issues:
+                break
+        return self.issues
+
+    def _walk(self, decider: Decider) -> None:
+        seen: dict[str, list[frozenset[_Site]]] = {}
+        queue: deque[tuple[_State, str]] = deque()
+        for root in self._supergraph.roots.values():
+            info = self._supergraph.types.get(root)
+            if info is not None:
+                sites = frozenset(_Site(root, graph) for graph in info.joins)
+                queue.append(((root, sites), root))
+        visited = 0
+        while queue and len(self.issues) < MAX_ISSUES:
+            (type_name, sites), path = queue.popleft()
+            known = seen.setdefault(type_name, [])
+            if any(other <= sites for other in known):
+                continue
+            known.append(sites)
+            visited += 1
+            if visited > MAX_STATES:
+                self._report(type_name, path, f"more than {MAX_STATES} states to check")
+                return
+            info = self._supergraph.types[type_name]
+            if info.inaccessible:
+                continue
+            reach = self._reach(decider, type_name, sites)
+            for item in info.fields.values():
+                if not item.inaccessible:
+                    self._step(decider, info, item, (sites, reach), path, queue)
+
+    @staticmethod
+    def _reach(decider: Decider, type_name: str, sites: frozenset[_Site]) -> list[_Site]:
+        """Return the sites at hand, and all that keys lead to from them."""
+        found: dict[_Site, None] = dict.fromkeys(sites)
+        for site in sites:
+            for graph, target in decider.moves(site.type_name, site.graph):
+                found[_Site(target, graph)] = None
+        del type_name
+        return list(found)
+
+    def _step(
+        self,
+        decider: Decider,
+        info: TypeInfo,
+        item: FieldInfo,
+        at: tuple[frozenset[_Site], list[_Site]],
+        path: str,
+        queue: deque[tuple[_State, str]],
+    ) -> None:
+        home, reach = at
+        following: dict[str, set[_Site]] = {}
+        found = False
+        for site in reach:
+            join = decider.resolvable(site.type_name, item.name, site.graph, site.provided)
+            if join is None:
+                continue
+            if join.requires is not None and not self._attainable(
+                decider, join.requires, home, site
+            ):
+                continue
+            found = True
+            ref = join.type or self._supergraph.types[site.type_name].fields[item.name].type
+            target = self._supergraph.types[ref.name]
+            if not target.is_composite:
+                continue
+            below = join.provides
+            if self._supergraph.is_interface_object(ref.name, site.graph):
+                for name in self._supergraph.possible[ref.name]:
+                    following.setdefault(name, set()).add(_Site(ref.name, site.graph, below))
+                continue
+            for name in self._supergraph.possible_in(ref.name, site.graph):
+                following.setdefault(name, set()).add(_Site(name, site.graph, below))
+        where = f"{path}.{item.name}"
+        if not found:
+            self._report(f"{info.name}.{item.name}", where, "")
+            return
+        for name, sites in following.items():
+            queue.append(((name, frozenset(sites)), where))
+
+    @staticmethod
+    def _attainable(
+        decider: Decider, requires: Selections, home: frozenset[_Site], site: _Site
+    ) -> bool:
+        return any(
+            not decider.decide(requires, start.type_name, start.graph, start.provided).failed
+            for start in (*home, site)
+        )
+
+    def _report(self, coordinate: str, path: str, why: str) -> None:
+        if coordinate in self._reported:
+            return
+        self._reported.add(coordinate)
+        info = self._supergraph.types.get(coordinate.split(".", maxsplit=1)[0])
+        graphs = sorted(info.joins) if info is not None else []
+        self.issues.append(
+            CompositionIssue(
+                "SATISFIABILITY_ERROR",
+                f"{coordinate} cannot be resolved when asked as {path}"
+                + (f": {why}" if why else ""),
+                tuple(self._supergraph.graphs[g].name for g in graphs),
+                coordinate,
+                "Add a @key by which the subgraphs can look the object up, or share the field.",
+            )
+        )
