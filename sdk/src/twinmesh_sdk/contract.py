@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_CHARTER_BYTES: Final = 256 * 1024
 _WELL_KNOWN: Final = "google/protobuf/"
+_PACKAGE: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*\.v[1-9][a-z0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,15 +269,17 @@ def descriptor_set(packages: Iterable[str]) -> bytes:
 
 
 def _generated_modules(package: str) -> list[Any]:
+    fault = InvalidInputError(f"no generated code for the protobuf package {package[:80]!r}")
+    if not _PACKAGE.fullmatch(package):
+        raise fault
     try:
         home = importlib.import_module(package)
-    except (ImportError, ValueError) as error:
-        raise InvalidInputError(
-            f"no generated code for the protobuf package {package!r}"
-        ) from error
-    names = sorted(m.name for m in pkgutil.iter_modules(home.__path__) if m.name.endswith("_pb2"))
+    except ImportError as error:
+        raise fault from error
+    places = getattr(home, "__path__", ())
+    names = sorted(m.name for m in pkgutil.iter_modules(places) if m.name.endswith("_pb2"))
     if not names:
-        raise InvalidInputError(f"no generated code for the protobuf package {package!r}")
+        raise fault
     return [importlib.import_module(f"{package}.{name}") for name in names]
 
 

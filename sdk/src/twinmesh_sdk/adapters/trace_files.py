@@ -21,9 +21,10 @@ class TraceFiles(SpanExporter):
     "end_us", "status", "message", "attributes", "links": [{"trace_id", "span_id"}]}`.
     """
 
-    def __init__(self, folder: Path, service: str) -> None:
+    def __init__(self, folder: Path, service: str, *, max_file_bytes: int = MAX_FILE_BYTES) -> None:
         self._folder = folder
         self._service = service
+        self._max_file_bytes = max_file_bytes
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write spans; a full disk loses spans, never the service."""
@@ -31,7 +32,7 @@ class TraceFiles(SpanExporter):
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._path(0)
-            if path.exists() and path.stat().st_size > MAX_FILE_BYTES:
+            if path.exists() and path.stat().st_size > self._max_file_bytes:
                 self._rotate()
             with path.open("a", encoding="utf-8") as file:
                 file.write("".join(lines))

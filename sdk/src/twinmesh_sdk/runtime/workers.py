@@ -31,8 +31,9 @@ class Workers:
         failure: Why the service had to stop; None while it had not.
     """
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], None], *, first_pause_s: float = FIRST_PAUSE_S) -> None:
         self._stop = stop
+        self._first_pause_s = first_pause_s
         self._work: dict[str, Callable[[], Awaitable[None]]] = {}
         self.failure: TwinError | None = None
 
@@ -49,7 +50,7 @@ class Workers:
                 group.create_task(self._keep(name, run), name=name)
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        pause, crashes = FIRST_PAUSE_S, deque[float](maxlen=MAX_CRASHES)
+        pause, crashes = self._first_pause_s, deque[float](maxlen=MAX_CRASHES)
         while True:
             began = time.monotonic()
             try:
@@ -68,6 +69,6 @@ class Workers:
                 return
             CRASHES.labels(name).inc()
             if time.monotonic() - began > WITHIN_S:
-                pause = FIRST_PAUSE_S
+                pause = self._first_pause_s
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE_S)
