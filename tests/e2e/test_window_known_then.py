@@ -141,7 +141,7 @@ def test_the_window_names_the_configurations_as_known_at_two_times(live, degrade
 
 
 def test_the_decision_as_known_then_can_still_be_had(live, degraded):
-    name, asset_id, item_id, _ = degraded
+    name, _, item_id, _ = degraded
     then = stamp(datetime.now(UTC))
     known = live.ask(ITEMS, {"name": name}, extensions={"twinmesh": {"knownAt": then}})
     assert known.said["knownAt"] == then
