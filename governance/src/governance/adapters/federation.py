@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 
+from twinmesh_federation.composition import CompositionFailed, Subgraph, compose
+
 from governance.decide.composition import Composed, CompositionError
 from governance.model.contracts import Bundle, Supergraph
 
@@ -30,4 +32,10 @@ class FederationComposer:
 @lru_cache(maxsize=16)
 def _compose(subgraphs: tuple[tuple[str, str, str], ...]) -> str | tuple[CompositionError, ...]:
     """Return the supergraph's SDL, or why there is none; pure, so repeats cost nothing."""
-    raise NotImplementedError
+    outcome = compose([Subgraph(name, url, sdl) for name, url, sdl in subgraphs])
+    if isinstance(outcome, CompositionFailed):
+        return tuple(
+            CompositionError(issue.code, issue.message, tuple(issue.subgraphs), issue.coordinate)
+            for issue in outcome.errors
+        )
+    return outcome.supergraph_sdl

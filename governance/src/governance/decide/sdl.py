@@ -49,6 +49,8 @@ def schema_of(sdl: str) -> GraphQLSchema:
     Raises:
         InvalidInputError: The SDL refers to types that it does not define.
     """
+    if not sdl.strip():
+        return GraphQLSchema()
     document = parse_sdl(sdl)
     defined = {_name(d) for d in document.definitions if not _is_extension(d)}
     bases: dict[str, DefinitionNode] = {}
