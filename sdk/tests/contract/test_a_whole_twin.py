@@ -372,6 +372,22 @@ async def test_a_service_calls_a_peer_for_the_tenant_it_acts_for(greeter):
     assert answer.name == "svc-test@globex"
 
 
+def test_a_stub_is_made_before_any_loop_runs_and_works_in_a_later_one():
+    settings = settings_for(
+        TwinSettings,
+        nats_url="nats://127.0.0.1:1",
+        issuer="http://127.0.0.1:1",
+        assets_addr="127.0.0.1:1",
+    )
+    stub = twin_service_pb2_grpc.TwinServiceStub(TwinService(settings, CONTRACT).peer("assets"))
+
+    async def call():
+        with acting_for(Tenant("acme")), pytest.raises(UnavailableError):
+            await stub.Describe(twin_service_pb2.DescribeRequest())
+
+    asyncio.run(call())
+
+
 async def test_a_service_call_without_a_tenant_is_refused(greeter):
     with pytest.raises(InvalidInputError):
         await describe(greeter.service.peer("assets"))

@@ -30,9 +30,11 @@ def spans(tmp_path):
 
 
 def test_a_span_continues_its_cause_and_links_the_others(spans):
-    with tracing.span("outer", parent=CAUSE, links=[OTHER, "nonsense"]):
-        with tracing.span("inner", attributes={"a": 1}):
-            carried = tracing.traceparent()
+    with (
+        tracing.span("outer", parent=CAUSE, links=[OTHER, "nonsense"]),
+        tracing.span("inner", attributes={"a": 1}),
+    ):
+        carried = tracing.traceparent()
 
     kept = spans()
     assert carried.split("-")[1] == CAUSE.split("-")[1]

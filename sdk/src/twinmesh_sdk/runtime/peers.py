@@ -57,21 +57,79 @@ class Peers:
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     def channel(self, address: str) -> grpc.aio.Channel:
-        """Return the channel to `host:port`."""
+        """Return the channel to `host:port`; stubs may be made of it before any loop runs."""
         if address not in self._channels:
             kinds = (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)
             interceptors: Any = [kind(self._caller) for kind in kinds]
-            self._channels[address] = grpc.aio.insecure_channel(
-                address,
-                options=OPTIONS,
-                interceptors=interceptors,
-            )
+
+            def connect() -> grpc.aio.Channel:
+                return grpc.aio.insecure_channel(
+                    address, options=OPTIONS, interceptors=interceptors
+                )
+
+            self._channels[address] = _LazyChannel(connect)
         return self._channels[address]
 
     async def close(self) -> None:
         """Close every channel."""
         channels, self._channels = list(self._channels.values()), {}
         await asyncio.gather(*(channel.close(CLOSE_S) for channel in channels))
+
+
+class _LazyChannel(grpc.aio.Channel):
+    """A channel that is made at its first call, because a channel belongs to one event loop."""
+
+    def __init__(self, connect: Callable[[], grpc.aio.Channel]) -> None:
+        self._connect = connect
+        self._made: grpc.aio.Channel | None = None
+
+    @property
+    def _channel(self) -> grpc.aio.Channel:
+        if self._made is None:
+            self._made = self._connect()
+        return self._made
+
+    def _lazily(self, kind: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        made: list[Any] = []
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not made:
+                made.append(getattr(self._channel, kind)(*arguments, **options))
+            return made[0](*args, **kwargs)
+
+        return call
+
+    def unary_unary(self, *arguments: Any, **options: Any) -> Any:
+        return self._lazily("unary_unary", arguments, options)
+
+    def unary_stream(self, *arguments: Any, **options: Any) -> Any:
+        return self._lazily("unary_stream", arguments, options)
+
+    def stream_unary(self, *arguments: Any, **options: Any) -> Any:
+        return self._lazily("stream_unary", arguments, options)
+
+    def stream_stream(self, *arguments: Any, **options: Any) -> Any:
+        return self._lazily("stream_stream", arguments, options)
+
+    async def close(self, grace: float | None = None) -> None:
+        if self._made is not None:
+            made, self._made = self._made, None
+            await made.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        return self._channel.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._channel.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._channel.channel_ready()
+
+    async def __aenter__(self) -> "_LazyChannel":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 class _Caller:
