@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator
+from typing import Final
 
 from asset_registry.adapters.neo4j_graph import Graph, migrate
 from asset_registry.adapters.neo4j_outbox import Neo4jOutbox
@@ -20,9 +21,12 @@ from twinmesh.assets.v1.asset_registry_service_pb2_grpc import (
 from twinmesh.twin.v1.twin_service_pb2_grpc import add_TwinServiceServicer_to_server
 from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.errors import DeadlineExceededError, UnavailableError
 from twinmesh_sdk.runtime import TwinService
 
 log = logging.getLogger(__name__)
+
+MIGRATE_RETRY_S: Final = 0.5
 
 
 def main() -> None:
@@ -58,9 +62,15 @@ def build(settings: AssetRegistrySettings) -> TwinService:
 
 @contextlib.asynccontextmanager
 async def _opened(graph: Graph, *, migrating: bool) -> AsyncIterator[Graph]:
+    """Open the graph, waiting for its server as long as it takes: stores start when they start."""
     async with graph:
-        if migrating:
-            await migrate(graph)
+        while migrating:
+            try:
+                await migrate(graph)
+                break
+            except (DeadlineExceededError, UnavailableError) as error:
+                log.warning("the asset graph is not ready", extra={"error": str(error)})
+                await asyncio.sleep(MIGRATE_RETRY_S)
         yield graph
 
 
