@@ -2,8 +2,7 @@
 
 Run as `python -m twinmesh_local.supervisor.register STATE_FOLDER [NAME URL CONTRACT_FOLDER]`:
 without a name, all services of the mesh together, so that they may refer to each other; with one, a
-single joined twin. Models that packages offer in `contract/model.json` are submitted by `author`
-and approved by `reviewer`.
+single joined twin. Our models are then submitted by `author`, and approved by `reviewer`.
 """
 
 import json
@@ -12,13 +11,11 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
-from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from twinmesh.governance.v1 import governance_service_pb2 as pb
@@ -31,9 +28,10 @@ from twinmesh.governance.v1.governance_service_pb2_grpc import GovernanceService
 from twinmesh_local.catalogue import SERVICES
 from twinmesh_local.probes import LOOPBACK
 from twinmesh_local.state import State
+from twinmesh_local.supervisor.models import pump_condition
 from twinmesh_local.supervisor.stack import Stack, charter_of
 from twinmesh_sdk.contract import Contract
-from twinmesh_sdk.core.errors import InvalidInputError, PreconditionFailedError
+from twinmesh_sdk.core.errors import PreconditionFailedError
 
 log = logging.getLogger(__name__)
 
@@ -74,17 +72,12 @@ class Registrar:
         if refused:
             raise PreconditionFailedError("refused: " + " | ".join(refused))
 
-    def release(self, model: Mapping[str, Any]) -> None:
+    def release(self, request: pb.SubmitModelRequest) -> None:
         """Submit a model as its author, approve and activate it as a second person; repeatable.
 
         Raises:
-            InvalidInputError: The description is none.
             PreconditionFailedError: Governance refuses it.
         """
-        try:
-            request = ParseDict(dict(model), pb.SubmitModelRequest())
-        except ParseError as error:
-            raise InvalidInputError(f"model: {error}") from error
         name, version = request.name, request.version
         self._call(self._stub.SubmitModel, request, "author")
         approval = pb.ApproveModelRequest(
@@ -147,16 +140,6 @@ def bundles(stack: Stack) -> list[ContractBundle]:
     return found
 
 
-def models() -> list[dict[str, Any]]:
-    """Return the models that our services' contracts offer."""
-    offered = []
-    for service in SERVICES:
-        path = files(service.package) / "contract" / "model.json"
-        if path.is_file():
-            offered.append(json.loads(path.read_text()))
-    return offered
-
-
 def main() -> None:
     """Register what the command line names."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -168,8 +151,7 @@ def main() -> None:
         registrar.push([contract.to_pb(subgraph_url=url if contract.sdl else "")])
         return
     registrar.push(bundles(stack))
-    for model in models():
-        registrar.release(model)
+    registrar.release(pump_condition())
 
 
 if __name__ == "__main__":

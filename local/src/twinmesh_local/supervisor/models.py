@@ -1,0 +1,28 @@
+"""The models that this release brings, as their authors submit them to governance."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Final
+
+from maintenance_twin.model.tuning import DEFAULT, MODEL_NAME
+from twinmesh.governance.v1.governance_service_pb2 import SubmitModelRequest
+from twinmesh.governance.v1.model_pb2 import ModelScope
+
+PUMP_CONDITION_VERSION: Final = "1.0.0"
+"""Raise it with every change of the model's constants: a version's content never changes."""
+
+
+def pump_condition() -> SubmitModelRequest:
+    """Return the condition model of pumps. Its artefact is its constants: the rest is learnt."""
+    constants = json.dumps(asdict(DEFAULT), sort_keys=True, separators=(",", ":"))
+    return SubmitModelRequest(
+        name=MODEL_NAME,
+        version=PUMP_CONDITION_VERSION,
+        artefact_digest=f"sha256:{hashlib.sha256(constants.encode()).hexdigest()}",
+        scope=ModelScope(asset_classes=["pump"]),
+        description=(
+            "Healthy baseline per asset and configuration, EWMA chart of the Mahalanobis distance. "
+            "Uncalibrated: no back-test is recorded."
+        ),
+    )
