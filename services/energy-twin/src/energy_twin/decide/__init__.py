@@ -1,0 +1,1 @@
+"""Pure decisions: readings in, baselines, waste and meter totals out."""

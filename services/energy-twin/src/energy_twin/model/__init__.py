@@ -1,0 +1,1 @@
+"""What the energy twin holds true."""
