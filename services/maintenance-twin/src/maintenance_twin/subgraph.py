@@ -1,9 +1,9 @@
 """The GraphQL subgraph: conditions and work items on the assets of the registry."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar, cast
 
 import strawberry
 from strawberry.dataloader import DataLoader
@@ -38,6 +38,14 @@ from twinmesh_sdk.runtime import current_principal, current_read_time, current_t
 MAX_FILTER_ASSETS: Final = 1_000
 MAX_PER_ASSET: Final = 50
 DEFAULT_PER_ASSET: Final = 10
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def described(description: str) -> Callable[[Method], Method]:
+    """Make a method a field: `strawberry.field`, with the method's type kept."""
+    return cast("Callable[[Method], Method]", strawberry.field(description=description))
 
 
 class Calibration(Enum):
@@ -186,13 +194,13 @@ class WorkItem:
             now=current_read_time().as_of,
         )
 
-    @strawberry.field(description="The asset it is about.")
+    @described("The asset it is about.")
     def asset(self) -> Annotated["Asset", strawberry.lazy("maintenance_twin.subgraph")]:
         """Return the key; the registry resolves the rest."""
         return Asset(id=strawberry.ID(self.answer.item.asset_id))
 
-    @strawberry.field(
-        description="The window in which the asset was degraded; it ends at the request's asOf "
+    @described(
+        "The window in which the asset was degraded; it ends at the request's asOf "
         "while that lasts."
     )
     def degradation(self) -> AssetPeriod:
@@ -207,104 +215,100 @@ class WorkItem:
             to=from_us(end_us),
         )
 
-    @strawberry.field(description="Where it stands.")
+    @described("Where it stands.")
     def status(self) -> Status:
         """Return the status."""
         return self.answer.item.status
 
-    @strawberry.field(description="ISO 14224 failure mode; UNK where it cannot be told.")
+    @described("ISO 14224 failure mode; UNK where it cannot be told.")
     def failure_mode(self) -> FailureMode:
         """Return the failure mode."""
         return self.answer.item.failure_mode
 
-    @strawberry.field(description="Probability, of which event and by when.")
+    @described("Probability, of which event and by when.")
     def probability(self) -> Probability:
         """Return the probability."""
         return Probability.of(self.answer.item.probability)
 
-    @strawberry.field(description="Deviating signals, the most telling first; at most 8.")
+    @described("Deviating signals, the most telling first; at most 8.")
     def evidence(self) -> list[Evidence]:
         """Return the evidence."""
         return [Evidence.of(e) for e in self.answer.item.evidence]
 
-    @strawberry.field(description="How far it can be trusted at the request's `now`.")
+    @described("How far it can be trusted at the request's `now`.")
     def trust(self) -> Trust:
         """Return the trust."""
         return Trust.of(self.answer.trust)
 
-    @strawberry.field(description="Configuration version active when it opened.")
+    @described("Configuration version active when it opened.")
     def configuration_version(self) -> str:
         """Return the configuration version's id."""
         return self.answer.item.configuration_id
 
-    @strawberry.field(description="Version of the model that decided.")
+    @described("Version of the model that decided.")
     def model_version(self) -> str:
         """Return the model version."""
         return self.answer.item.model_version
 
-    @strawberry.field(description="Plant time of the reading that tipped the decision.")
+    @described("Plant time of the reading that tipped the decision.")
     def opened_at(self) -> datetime:
         """Return the opening."""
         return from_us(self.answer.item.opened_us)
 
-    @strawberry.field(description="Plant time of the close; null while open.")
+    @described("Plant time of the close; null while open.")
     def closed_at(self) -> datetime | None:
         """Return the close."""
         closed_us = self.answer.item.closed_us
         return None if closed_us is None else from_us(closed_us)
 
-    @strawberry.field(description="Plant time at which the tipping readings were at the door.")
+    @described("Plant time at which the tipping readings were at the door.")
     def detected_at(self) -> datetime:
         """Return the detection."""
         return from_us(self.answer.item.detected_us)
 
-    @strawberry.field(description="Why it closed; null while open.")
+    @described("Why it closed; null while open.")
     def close_reason(self) -> CloseReason | None:
         """Return the reason."""
         return self.answer.item.close_reason
 
-    @strawberry.field(description="Why it was superseded, one sentence; empty where it was not.")
+    @described("Why it was superseded, one sentence; empty where it was not.")
     def correction(self) -> str:
         """Return the correction."""
         return self.answer.item.correction
 
-    @strawberry.field(description="Id of the item that a correction put in its place.")
+    @described("Id of the item that a correction put in its place.")
     def superseded_by(self) -> strawberry.ID | None:
         """Return the successor's id."""
         by = self.answer.item.superseded_by
         return strawberry.ID(by) if by else None
 
-    @strawberry.field(
-        description="Seconds until the deviation leaves acceptance, where it grows steadily."
-    )
+    @described("Seconds until the deviation leaves acceptance, where it grows steadily.")
     def lead_time_s(self) -> float | None:
         """Return the lead time."""
         return self.answer.item.lead_time_s
 
-    @strawberry.field(description="Operating mode in which it was found; empty for none.")
+    @described("Operating mode in which it was found; empty for none.")
     def operating_mode(self) -> str:
         """Return the mode."""
         return self.answer.item.mode
 
-    @strawberry.field(description="Counts the changes of this item, from 1.")
+    @described("Counts the changes of this item, from 1.")
     def version(self) -> int:
         """Return the version."""
         return self.answer.item.version
 
-    @strawberry.field(description="Wall time at which this version was recorded.")
+    @described("Wall time at which this version was recorded.")
     def recorded_at(self) -> datetime:
         """Return the recorded time."""
         return from_us(self.answer.held.recorded_from_us)
 
-    @strawberry.field(
-        description="Wall time from which another version is held; null while this one is."
-    )
+    @described("Wall time from which another version is held; null while this one is.")
     def recorded_until(self) -> datetime | None:
         """Return the end of the recorded time."""
         until_us = self.answer.held.recorded_to_us
         return None if until_us >= OPEN_US else from_us(until_us)
 
-    @strawberry.field(description="Trace of the message that tipped the decision.")
+    @described("Trace of the message that tipped the decision.")
     def trace_id(self) -> str:
         """Return the trace id."""
         return trace_id_of(self.answer.item.trace_id)
@@ -325,12 +329,12 @@ class Maintenance:
 
     answer: strawberry.Private[ConditionAnswer]
 
-    @strawberry.field(description="The condition; UNKNOWN where the twin abstains.")
+    @described("The condition; UNKNOWN where the twin abstains.")
     def state(self) -> State:
         """Return the state."""
         return self.answer.condition.state
 
-    @strawberry.field(description="Why the state is what it is.")
+    @described("Why the state is what it is.")
     def reasons(self) -> list[Reason]:
         """Return the reasons."""
         return [
@@ -338,32 +342,32 @@ class Maintenance:
             for r in self.answer.condition.reasons
         ]
 
-    @strawberry.field(description="Plant time from which the condition holds.")
+    @described("Plant time from which the condition holds.")
     def since(self) -> datetime:
         """Return the start."""
         return from_us(self.answer.held.valid_from_us)
 
-    @strawberry.field(description="How far it can be trusted for the decision `trip`.")
+    @described("How far it can be trusted for the decision `trip`.")
     def trust(self) -> Trust:
         """Return the trust."""
         return Trust.of(self.answer.trust)
 
-    @strawberry.field(description="Name of the model that decides.")
+    @described("Name of the model that decides.")
     def model(self) -> str:
         """Return the model's name."""
         return MODEL_NAME
 
-    @strawberry.field(description="Version of the model that decided.")
+    @described("Version of the model that decided.")
     def model_version(self) -> str:
         """Return the model version."""
         return self.answer.condition.model_version
 
-    @strawberry.field(description="Configuration version that it holds for.")
+    @described("Configuration version that it holds for.")
     def configuration_version(self) -> str:
         """Return the configuration version's id."""
         return self.answer.condition.configuration_id
 
-    @strawberry.field(description="The asset's work items, the last opened first.")
+    @described("The asset's work items, the last opened first.")
     async def work_items(
         self,
         info: Info,
@@ -403,9 +407,7 @@ class Asset:
         """Stand in for the asset. Touches no store: the field below does, in one batch."""
         return cls(id=id)
 
-    @strawberry.field(
-        description="Condition and work items; null where the asset has no maintenance twin."
-    )
+    @described("Condition and work items; null where the asset has no maintenance twin.")
     async def maintenance(self, info: Info) -> Maintenance | None:
         """Return what is held; an outage is an error, never a null."""
         answer = await info.context.condition_by_asset.load(AssetId(str(self.id)))
@@ -450,7 +452,7 @@ def _wanted(filter: WorkItemFilter | None) -> ItemFilter:
 class Query:
     """Root fields of the maintenance twin."""
 
-    @strawberry.field(description="Work items, the last opened first.")
+    @described("Work items, the last opened first.")
     async def work_items(
         self,
         info: Info,

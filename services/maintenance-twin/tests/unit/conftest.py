@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from maintenance_twin.model.row import Reading
 from maintenance_twin.model.signal import Profile, Signal, role_of
+from maintenance_twin.model.tuning import US
 from twinmesh_sdk.core.ids import AssetId, SignalId, Tenant
 
 ROOT = Path(__file__).resolve().parents[4]
 TENANT = Tenant("acme")
 ASSET = AssetId("ast_" + "0" * 26)
+START_US = 1_767_225_600_000_000
 UNITS = {
     "Accelerometer1RMS": ("m/s2", 9.80665, 0.0),
     "Accelerometer2RMS": ("m/s2", 9.80665, 0.0),
@@ -106,3 +109,51 @@ def profile_of(names_and_units, *, cadence_s: float = 1.0) -> Profile:
 @pytest.fixture(scope="session")
 def skid():
     return profile_of([(snake(name), unit) for name, (unit, _, _) in UNITS.items()])
+
+
+@dataclass(frozen=True)
+class Skid:
+    """A made-up pump skid: seeded, so that each test sees the same plant."""
+
+    seconds: int = 1500
+    fault_s: int = 800
+    seed: int = 7
+    mode: bool = False
+    effects: tuple[tuple[str, float], ...] = (("flow", -0.08), ("pressure", -0.06))
+    ramp_s: int = 60
+
+    LEVELS = {  # noqa: RUF012 - a table
+        "flow": ("m3/s", 0.02, 0.005),
+        "pressure": ("Pa", 4e5, 0.003),
+        "power": ("W", 9_000.0, 0.005),
+        "vibration": ("m/s", 1.6e-3, 0.03),
+        "temperature": ("K", 315.0, 0.0003),
+    }
+
+    def profile(self) -> Profile:
+        named = [(name, unit) for name, (unit, _, _) in self.LEVELS.items()]
+        return profile_of([*named, ("operating_mode", "1")] if self.mode else named)
+
+    def readings(self) -> list[Reading]:
+        random = np.random.default_rng(self.seed)
+        seconds = np.arange(self.seconds)
+        grown = np.clip((seconds - self.fault_s) / self.ramp_s, 0.0, 1.0)
+        effects = dict(self.effects)
+        columns = {
+            name: level
+            * (1.0 + effects.get(name, 0.0) * grown)
+            * (1.0 + noise * random.standard_normal(self.seconds))
+            for name, (_, level, noise) in self.LEVELS.items()
+        }
+        if self.mode:
+            columns["operating_mode"] = np.ones(self.seconds)
+        return [
+            Reading(name, START_US + s * US, float(values[s]), 0, START_US + s * US)
+            for s in range(self.seconds)
+            for name, values in columns.items()
+        ]
+
+
+@pytest.fixture
+def made_skid():
+    return Skid

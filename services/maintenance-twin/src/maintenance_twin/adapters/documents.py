@@ -138,7 +138,19 @@ def item_of_json(value: Json) -> WorkItem:
         failure_mode=FailureMode(value["failure_mode"]),
         probability=Probability(*value["probability"]),
         evidence=tuple(
-            Evidence(*parts[:5], Direction(parts[5]), *parts[6:]) for parts in value["evidence"]
+            Evidence(
+                signal=signal,
+                unit=unit,
+                expected=expected,
+                observed=observed,
+                limit=limit,
+                direction=Direction(direction),
+                since_us=since_us,
+                share=share,
+            )
+            for signal, unit, expected, observed, limit, direction, since_us, share in value[
+                "evidence"
+            ]
         ),
         trust=trust_of_json(value["trust"]),
         model_version=value["model"],
@@ -254,6 +266,7 @@ def _baseline_of_json(value: Json) -> Baseline:
 def _state_to_json(state: ChartState) -> Json:
     return {
         "level": state.level,
+        "bounded": state.bounded,
         "slow": state.slow,
         "reference": state.reference,
         "updated": state.updated_us,
@@ -268,6 +281,7 @@ def _state_to_json(state: ChartState) -> Json:
 def _state_of_json(value: Json) -> ChartState:
     return ChartState(
         level=value["level"],
+        bounded=value["bounded"],
         slow=value["slow"],
         reference=value["reference"],
         updated_us=value["updated"],

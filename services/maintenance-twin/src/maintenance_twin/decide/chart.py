@@ -16,6 +16,10 @@ from maintenance_twin.model.tuning import US, Tuning
 _CLIP_SPREADS: Final = 2.0
 _LARGEST_STEP_ROWS: Final = 2.0
 _HOLD_S: Final = 60.0
+_BOUND_LIMITS: Final = 4.0
+"""A row moves the charted level by at most this many limits, so that an upset of a minute, however
+large, is gone from the chart a minute after it ended."""
+
 _SPEED_SPREADS: Final = 5.0
 _SPEED_SHARE: Final = 0.02
 
@@ -27,7 +31,8 @@ class ChartState:
     Mutable, for it is updated some hundred times a second; it never leaves its asset.
 
     Attributes:
-        level: Charted level per track.
+        level: Level per track.
+        bounded: The same of rows that are pulled to a few limits: what is charted.
         slow: Level that is held against acceptance tolerances.
         reference: Drifting healthy level; it stands still while rows deviate.
         updated_us: When each track last had a value.
@@ -39,6 +44,7 @@ class ChartState:
     """
 
     level: list[float]
+    bounded: list[float]
     slow: list[float]
     reference: list[float]
     updated_us: list[int]
@@ -53,6 +59,7 @@ class ChartState:
         """Return the state at the end of the baseline."""
         return cls(
             level=[t.level for t in baseline.tracks],
+            bounded=[t.level for t in baseline.tracks],
             slow=[t.mean for t in baseline.tracks],
             reference=[t.reference for t in baseline.tracks],
             updated_us=[baseline.to_us] * len(baseline.tracks),
@@ -62,6 +69,7 @@ class ChartState:
     def resume(self, t_us: int) -> None:
         """Begin again after a pause: what was building up is forgotten, what was learned stays."""
         self.level = list(self.reference)
+        self.bounded = list(self.reference)
         self.updated_us = [t_us] * len(self.updated_us)
         self.flagged = []
         self.deviating = False
@@ -122,6 +130,7 @@ class Chart:
             max(limit.slow, 3.0 * t.level_sd)
             for limit, t in zip(self._limits, baseline.tracks, strict=True)
         ]
+        self._bounds = [_BOUND_LIMITS * limit.sudden for limit in self._limits]
         self._clip = [_CLIP_SPREADS * t.spread for t in baseline.tracks]
         self._hold_us = max(round(_HOLD_S * US), 3 * row_us)
 
@@ -194,6 +203,9 @@ class Chart:
         for index, value in enumerate(values):
             if value == value:  # noqa: PLR0124 - false for NaN only, and the fastest way to ask
                 state.level[index] += fast * (value - state.level[index])
+                reference, bound = state.reference[index], self._bounds[index]
+                pulled = min(max(value, reference - bound), reference + bound)
+                state.bounded[index] += fast * (pulled - state.bounded[index])
                 state.slow[index] += slow * (value - state.slow[index])
                 state.updated_us[index] = t_us
 
@@ -208,7 +220,7 @@ class Chart:
     def _statistic(self, t_us: int) -> float:
         state = self.state
         away = [
-            state.level[i] - state.reference[i]
+            state.bounded[i] - state.reference[i]
             if t_us - state.updated_us[i] <= self._hold_us
             else 0.0
             for i in self._charted
@@ -225,7 +237,7 @@ class Chart:
         """Whether the level left the reference: a change that matters, and no chance."""
         state = self.state
         for index in self._charted:
-            away = abs(state.level[index] - state.reference[index])
+            away = abs(state.bounded[index] - state.reference[index])
             matters = max(self._resolvable[index] * abs(state.reference[index]), self._least[index])
             if away >= scale * matters and t_us - state.updated_us[index] <= self._hold_us:
                 return self._statistic(t_us) > scale * scale * self.baseline.limit
