@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 
-from twinmesh_federation.composition import CompositionFailed, Subgraph, compose
-
 from governance.decide.composition import Composed, CompositionError
 from governance.model.contracts import Bundle, Supergraph
+from twinmesh_federation.composition import CompositionFailed, Subgraph, compose
 
 
 class FederationComposer:

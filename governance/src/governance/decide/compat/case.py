@@ -137,23 +137,23 @@ def case_of(line: Mapping[str, Any], *, profile: str = "") -> Case:
         InvalidInputError: It is no such line.
     """
     try:
-        format = parse_format(str(line["format"]))
+        kind = parse_format(str(line["format"]))
         mode_name = str(line.get("mode") or Mode.BACKWARD)
-        named = str(profile or line.get("profile") or line.get("policy") or PROFILES[format][0])
-        if named.split("+", maxsplit=1)[0] not in PROFILES[format] and not profile:
-            named = PROFILES[format][0]
+        named = str(profile or line.get("profile") or line.get("policy") or PROFILES[kind][0])
+        if named.split("+", maxsplit=1)[0] not in PROFILES[kind] and not profile:
+            named = PROFILES[kind][0]
         old, new = line["old"], line["new"]
     except KeyError as error:
         raise InvalidInputError(f"a case needs {error}") from error
     return Case(
         id=str(line.get("id", "")),
-        format=format,
-        profile=known_profile(format, named),
+        format=kind,
+        profile=known_profile(kind, named),
         mode=parse_mode(mode_name),
-        old=_side(format, old, line.get("old_deps"), _yaml(line, "old_buf_yaml", "buf_yaml")),
-        new=_side(format, new, line.get("new_deps"), _yaml(line, "buf_yaml")),
+        old=_side(kind, old, line.get("old_deps"), _yaml(line, "old_buf_yaml", "buf_yaml")),
+        new=_side(kind, new, line.get("new_deps"), _yaml(line, "buf_yaml")),
         dangerous=mode_name == "NO_DANGEROUS",
-        earlier=tuple(_side(format, e, None, None) for e in line.get("earlier") or ()),
+        earlier=tuple(_side(kind, e, None, None) for e in line.get("earlier") or ()),
     )
 
 

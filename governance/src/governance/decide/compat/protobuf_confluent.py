@@ -78,9 +78,12 @@ class _Comparison:
             changes.append(_change("PACKAGE_CHANGED", "#/", before, after))
         old = {m.local: m for m in self._old.messages.values() if m.file == old_file}
         new = {m.local: m for m in self._new.messages.values() if m.file == new_file}
-        for local in old.keys() - new.keys():
-            if not old[local].is_map and _parent(local) not in (old.keys() - new.keys()):
-                changes.append(_change("MESSAGE_REMOVED", _path(local)))
+        gone = {local for local in old.keys() - new.keys() if not old[local].is_map}
+        changes += [
+            _change("MESSAGE_REMOVED", _path(local))
+            for local in sorted(gone)
+            if _parent(local) not in gone
+        ]
         for local in sorted(old.keys() & new.keys()):
             changes += self.messages(old[local], new[local])
         return changes

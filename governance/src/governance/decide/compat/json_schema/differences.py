@@ -271,7 +271,10 @@ class Comparison:
     def _objects(self, old: Node, new: Node) -> None:
         before, after = ObjectContent(old), ObjectContent(new)
         self._required(before, after)
-        for name in [*before.properties, *(n for n in after.properties if n not in before.properties)]:
+        for name in [
+            *before.properties,
+            *(n for n in after.properties if n not in before.properties),
+        ]:
             with self._at("properties", name):
                 self._property(before, after, name)
         self._dependencies(before, after)
@@ -336,7 +339,7 @@ class Comparison:
         self._add(f"{added}_TO_UNOPEN_CONTENT_MODEL")
 
     def _dependencies(self, old: ObjectContent, new: ObjectContent) -> None:
-        for name in [*old.needs, *(n for n in new.needs if n not in old.needs)]:
+        for name in dict.fromkeys([*old.needs, *new.needs]):
             with self._at("dependencies", name):
                 before, after = old.needs.get(name), new.needs.get(name)
                 if after is None:
@@ -350,7 +353,7 @@ class Comparison:
                     elif after < before:
                         word = "NARROWED"
                     self._add(f"DEPENDENCY_ARRAY_{word}")
-        for name in [*old.implies, *(n for n in new.implies if n not in old.implies)]:
+        for name in dict.fromkeys([*old.implies, *new.implies]):
             with self._at("dependencies", name):
                 one, other = old.implies.get(name), new.implies.get(name)
                 if other is None:

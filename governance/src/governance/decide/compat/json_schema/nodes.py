@@ -107,6 +107,23 @@ class Document:
         self._nodes: dict[int, Node] = {}
         self._kept: list[Any] = []
         self._depth = 0
+        self._validator: Any = None
+
+    def validator(self) -> Any:  # noqa: ANN401 - jsonschema's classes are made at run time
+        """Return a validator of the JSON Schema specification; made once."""
+        if self._validator is None:
+            from jsonschema import Draft7Validator, validators  # noqa: PLC0415 - slow to import
+            from referencing import Registry  # noqa: PLC0415
+            from referencing.jsonschema import DRAFT7, DRAFT202012  # noqa: PLC0415
+
+            specification = DRAFT202012 if self.modern else DRAFT7
+            registry: Any = Registry().with_resources(
+                (name, specification.create_resource(schema))
+                for name, schema in self.references.items()
+            )
+            kind = validators.validator_for(self.schema, default=Draft7Validator)
+            self._validator = kind(self.schema, registry=registry)
+        return self._validator
 
     def root(self) -> Node:
         """Return the whole schema."""
@@ -154,9 +171,7 @@ class Document:
         for criterion in _CRITERIA:
             if isinstance(raw.get(criterion), list):
                 combined = tuple(self.node(part) for part in raw[criterion])
-                parts.append(
-                    Node(self, Kind.COMBINED, raw, criterion=criterion, parts=combined)
-                )
+                parts.append(Node(self, Kind.COMBINED, raw, criterion=criterion, parts=combined))
         parts += self._typed(raw)
         if "not" in raw:
             parts.append(Node(self, Kind.NOT, raw))

@@ -30,7 +30,7 @@ def find_witness(old: Document, new: Document) -> tuple[bool, Any]:
 
     Not finding one does not prove that there is none.
     """
-    accepts, rejects = _validator(old), _validator(new)
+    accepts, rejects = old.validator(), new.validator()
     schemas = [(old, old.schema), (new, new.schema)]
     for candidate in itertools.islice(_candidates(schemas, 0), MAX_CANDIDATES):
         try:
@@ -39,20 +39,6 @@ def find_witness(old: Document, new: Document) -> tuple[bool, Any]:
         except Exception:  # noqa: BLE001 - a validator's trouble with one candidate is no verdict
             return False, None
     return False, None
-
-
-def _validator(document: Document) -> Any:  # noqa: ANN401 - jsonschema's classes are made at run time
-    from jsonschema import Draft7Validator, validators  # noqa: PLC0415 - slow to import
-    from referencing import Registry  # noqa: PLC0415
-    from referencing.jsonschema import DRAFT7, DRAFT202012  # noqa: PLC0415
-
-    specification = DRAFT202012 if document.modern else DRAFT7
-    registry: Any = Registry().with_resources(
-        (name, specification.create_resource(schema))
-        for name, schema in document.references.items()
-    )
-    kind = validators.validator_for(document.schema, default=Draft7Validator)
-    return kind(document.schema, registry=registry)
 
 
 def _candidates(schemas: Schemas, depth: int) -> Iterator[Any]:
@@ -84,7 +70,10 @@ def _parts(document: Document, schema: Any, depth: int) -> Iterator[dict[str, An
             yield from _parts(document, part, depth + 1)
     for keyword in ("not", "if", "then", "else"):
         yield from _parts(document, schema.get(keyword), depth + 1)
-    for dependent in {**_mapping(schema, "dependencies"), **_mapping(schema, "dependentSchemas")}.values():
+    for dependent in {
+        **_mapping(schema, "dependencies"),
+        **_mapping(schema, "dependentSchemas"),
+    }.values():
         yield from _parts(document, dependent, depth + 1)
 
 
@@ -129,33 +118,13 @@ def _objects(parts: Schemas, depth: int) -> Iterator[dict[str, Any]]:
     required = {n for _, s in parts for n in s.get("required") or () if isinstance(n, str)}
     full = {name: values[name][0] for name in names}
     base = {name: full[name] for name in names if name in required}
-    for start in _starts(parts, base, full, values):
+    for start in ({}, base, full):
         yield start
         for name in [*names, EXTRA]:
             yield from ({**start, name: value} for value in values[name])
             yield {key: value for key, value in start.items() if key != name}
     for count in _counts(parts, "minProperties", "maxProperties"):
         yield {f"p{number}": 1 for number in range(count)}
-
-
-def _starts(
-    parts: Schemas, base: dict[str, Any], full: dict[str, Any], values: dict[str, list[Any]]
-) -> Iterator[dict[str, Any]]:
-    """Yield objects to vary: empty, what is required, and that with values of the old schema."""
-    yield {}
-    yield base
-    document = parts[0][0]
-    checker = _validator(document)
-    good = {}
-    for name in base:
-        own = next(
-            (s["properties"][name] for d, s in parts if d is document and name in _mapping(s, "properties")),
-            True,
-        )
-        check = checker.evolve(schema=own)
-        good[name] = next((value for value in values[name] if check.is_valid(value)), full[name])
-    yield good
-    yield {**full, **good}
 
 
 def _arrays(parts: Schemas, depth: int) -> Iterator[list[Any]]:
@@ -196,14 +165,19 @@ def _item_schemas(parts: Schemas) -> tuple[list[Schemas], Schemas]:
                     first.append([])
                 first[index].append((document, item))
         for keyword in ("items", "additionalItems", "unevaluatedItems", "contains"):
-            if isinstance(schema.get(keyword), dict):
-                every.append((document, schema[keyword]))
+            every += [(document, schema[keyword])] if isinstance(schema.get(keyword), dict) else []
     return list(first), every
 
 
 def _take(schemas: Schemas, depth: int) -> list[Any]:
+    """Return values to try for a place, those that its first schema accepts first."""
     found = list(itertools.islice(_candidates(schemas, depth + 1), MAX_VALUES))
-    return [*found, *ANYTHING]
+    found += ANYTHING
+    if not schemas:
+        return found
+    document, schema = schemas[0]
+    check = document.validator().evolve(schema=schema)
+    return sorted(found, key=lambda value: not check.is_valid(value))
 
 
 def _values(parts: Schemas, name: str, depth: int) -> list[Any]:
