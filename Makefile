@@ -57,3 +57,7 @@ wheels: venv ## Build every member's wheel into dist/
 clean-state: ## Stop the mesh and forget everything it kept
 	@if [ -x $(BIN)/twinmesh ]; then $(BIN)/twinmesh down || true; fi
 	@rm -rf "$${TWINMESH_STATE:-.twinmesh}"
+
+.PHONY: docs
+docs: venv ## Generate docs/reference/schema.graphql from the contracts
+	@$(BIN)/python docs/reference/generate.py
