@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import orjson
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from twinmesh_federation.engine import Engine
 from twinmesh_federation.execution.executor import PreparedOperation
@@ -238,3 +242,41 @@ def encoded(
         headers=dict(headers or {}),
         media_type=f"{media}; charset=utf-8",
     )
+
+
+def application(engine: Engine, handler: GraphQLHandler) -> Starlette:
+    """Build a plain gateway: `/graphql` and `/healthz`, for a server to run."""
+
+    async def health(_: Request) -> Response:
+        ready = engine.executor is not None
+        return Response(
+            orjson.dumps({"status": "ok" if ready else "no supergraph"}),
+            status_code=200 if ready else 503,
+            media_type=JSON,
+        )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await engine.drain()
+        await engine.close()
+
+    return Starlette(
+        routes=[
+            Route("/graphql", GraphQLEndpoint(handler)),
+            Route("/healthz", health, methods=["GET"]),
+        ],
+        lifespan=lifespan,
+    )
+
+
+class GraphQLEndpoint:
+    """The handler as an ASGI application, so that every method reaches it."""
+
+    def __init__(self, handler: GraphQLHandler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self._handler(Request(scope, receive))
+        await response(scope, receive, send)

@@ -137,7 +137,7 @@ def _read(
     unmarked = settle_external(schema)
     if schema.is_v1:
         upgrade_v1(schema)
-    settle_shareable(schema)
+    schema.provided = settle_shareable(schema)
     found_issues = SubgraphRules(schema, unmarked).check()
     issues += found_issues
     return None if found_issues else schema

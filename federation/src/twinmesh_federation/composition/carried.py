@@ -169,9 +169,15 @@ def _compose_one(
         link, local
     ):
         return f"{name} means different directives in different subgraphs"
+    if not _locations(definition) & _locations(earlier.definition):
+        return f"{name} is defined for no common location"
     if link.version > earlier.link.version:
         found[local] = Composed(local, link, definition)
     return None
+
+
+def _locations(definition: DirectiveDefinitionNode) -> set[str]:
+    return {location.value for location in definition.locations}
 
 
 def _original(link: Link, local: str) -> str:

@@ -261,15 +261,11 @@ class GraphQLRules:
     def _fits_input(self, value: ValueNode, info: TypeDef) -> bool:
         if not isinstance(value, ObjectValueNode):
             return False
-        given = {f.name.value: f.value for f in value.fields}
-        for name, inner in given.items():
-            item = info.inputs.get(name)
-            if item is None or not self._fits(inner, _type_node(str(item.type))):
+        for given in value.fields:
+            item = info.inputs.get(given.name.value)
+            if item is None or not self._fits(given.value, _type_node(str(item.type))):
                 return False
-        return all(
-            name in given or not item.type.non_null or item.default is not None
-            for name, item in info.inputs.items()
-        )
+        return True
 
     # -------------------------------------------------------------- interfaces
 

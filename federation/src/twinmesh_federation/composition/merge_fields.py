@@ -63,6 +63,8 @@ class FieldMerger:
         self._owner = owner
         self._kind = kind
         self.issues: list[CompositionIssue] = []
+        self._handed_over: set[tuple[str, str]] = set()
+        """(field, subgraph) of progressive overrides: one of the two resolves it at a time."""
 
     def merge(self, sources: Mapping[str, TypeDef]) -> dict[str, MergedField]:
         """Merge all fields."""
@@ -92,7 +94,9 @@ class FieldMerger:
         self, name: str, found: dict[str, FieldDef], sources: Mapping[str, TypeDef]
     ) -> MergedField | None:
         where = f"{self._owner}.{name}"
-        if all(item.external for item in found.values()):
+        if all(item.external for item in found.values()) and not self._by_interface_object(
+            name, sources
+        ):
             self._add(
                 "EXTERNAL_MISSING_ON_BASE",
                 f"{where} is external in every subgraph that has it",
@@ -114,17 +118,30 @@ class FieldMerger:
         self._check_external(name, found, ref, args)
         return MergedField(name, ref, args, found, overridden, overrides)
 
+    def _by_interface_object(self, name: str, sources: Mapping[str, TypeDef]) -> bool:
+        """Tell whether an interface object resolves the field for its implementations."""
+        interfaces = {i for info in sources.values() for i in info.interfaces}
+        return any(
+            (own := schema.types.get(interface)) is not None
+            and own.interface_object
+            and name in own.fields
+            for interface in interfaces
+            for schema in self._schemas.values()
+        )
+
     # ----------------------------------------------------------------- sharing
 
     def _check_sharing(self, name: str, found: dict[str, FieldDef], overridden: set[str]) -> None:
         resolving = {
             g: item
             for g, item in found.items()
-            if g not in overridden and (not item.external or item.shareable)
+            if g not in overridden
+            and (name, g) not in self._handed_over
+            and (not item.external or (self._owner, name) in self._schemas[g].provided)
         }
         if len(resolving) < 2:
             return
-        alone = [g for g, item in resolving.items() if not self._is_shareable(g, item)]
+        alone = [g for g, item in resolving.items() if not self._is_shareable(item)]
         if alone:
             self._add(
                 "INVALID_FIELD_SHARING",
@@ -134,11 +151,8 @@ class FieldMerger:
                 "Mark it @shareable in each, or leave it to one.",
             )
 
-    def _is_shareable(self, graph: str, item: FieldDef) -> bool:
-        if self._owner == "Subscription":
-            return False
-        del graph
-        return item.shareable
+    def _is_shareable(self, item: FieldDef) -> bool:
+        return item.shareable and self._owner != "Subscription"
 
     # --------------------------------------------------------------- overriding
 
@@ -154,15 +168,18 @@ class FieldMerger:
                 continue
             source = str(applied.args.get("from"))
             label = applied.args.get("label")
-            if self._override_issue(name, graph, source, label, found, sources):
-                continue
+            self._check_override(name, graph, source, label, found, sources)
             origin = by_name.get(source)
             overrides[graph] = (source, label)
-            if origin in found and label is None and not found[origin].external:
+            if origin not in found or origin == graph or found[origin].external:
+                continue
+            if label is None:
                 overridden.add(origin)
+            else:
+                self._handed_over.add((name, origin))
         return overridden, overrides
 
-    def _override_issue(
+    def _check_override(
         self,
         name: str,
         graph: str,
@@ -170,9 +187,8 @@ class FieldMerger:
         label: object,
         found: dict[str, FieldDef],
         sources: Mapping[str, TypeDef],
-    ) -> bool:
+    ) -> None:
         where = f"{self._owner}.{name}"
-        before = len(self.issues)
         own = self._schemas[graph].name
         if sources[graph].kind == kinds.INTERFACE:
             self._add(
@@ -205,7 +221,6 @@ class FieldMerger:
                     (graph, origin), name, "Let one subgraph override.",
                 )  # fmt: skip
             self._check_collision(name, graph, origin, found)
-        return len(self.issues) > before
 
     def _check_collision(
         self, name: str, graph: str, origin: str, found: dict[str, FieldDef]

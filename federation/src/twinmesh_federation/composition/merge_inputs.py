@@ -114,7 +114,7 @@ def merge_input_fields(
                     "Use one type.",
                 )
             )
-            continue
+            ref = next(iter(found.values())).type
         default, agreed = default_of(found.values())
         if not agreed:
             issues.append(
@@ -126,7 +126,6 @@ def merge_input_fields(
                     "Use one default.",
                 )
             )
-            continue
         merged[name] = MergedArgument(name, ref, default, found)
     if not merged:
         issues.append(

@@ -100,6 +100,8 @@ class SubgraphSchema:
     schema_directives: list[Applied] = field(default_factory=list)
     directive_definitions: dict[str, DirectiveDefinitionNode] = field(default_factory=dict)
     possible: dict[str, set[str]] = field(default_factory=dict)
+    provided: set[tuple[str, str]] = field(default_factory=set)
+    """(type, field) that some @provides of this subgraph selects."""
 
     @property
     def is_v1(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, print_ast
+
 from twinmesh_federation.composition.field_sets import read_field_set, selected_fields
 from twinmesh_federation.composition.model import Applied, SubgraphSchema, TypeDef
 from twinmesh_federation.composition.read import ROOT_NAMES
@@ -95,6 +97,7 @@ def upgrade_v1(schema: SubgraphSchema) -> None:
                 target is None or target.kind not in (kinds.OBJECT, kinds.INTERFACE, kinds.UNION)
             ):
                 item.drop("provides")
+    _prune_field_sets(schema)
     used = used_fields(schema)
     for name in list(schema.types):
         info = schema.types[name]
@@ -106,12 +109,61 @@ def upgrade_v1(schema: SubgraphSchema) -> None:
                 del info.fields[field_name]
             elif item.external:
                 item.drop("tag")
-            elif name != "Subscription":
+            elif name != "Subscription" and (
+                info.has("key")
+                or name in ROOT_NAMES.values()
+                or not info.defined
+                or not item.in_extension
+            ):
                 item.shareable = True
         if not info.fields:
             del schema.types[name]
             for kind in [k for k, v in schema.roots.items() if v == name]:
                 del schema.roots[kind]
+
+
+def _prune_field_sets(schema: SubgraphSchema) -> None:
+    """Drop from requirements and provisions what the subgraph resolves anyway."""
+    for info in schema.types.values():
+        for item in info.fields.values():
+            target = schema.types.get(item.type.name)
+            for name, owner in (("requires", info), ("provides", target)):
+                for applied in list(item.applied(name)):
+                    if owner is None:
+                        continue
+                    found = read_field_set(applied, owner, schema)
+                    if found.selections is None or found.problems:
+                        continue
+                    kept = _external_part(found.selections, owner, schema, within=False)
+                    if kept:
+                        applied.args["fields"] = kept
+                    else:
+                        item.directives.remove(applied)
+
+
+def _external_part(
+    selections: SelectionSetNode, owner: TypeDef, schema: SubgraphSchema, *, within: bool
+) -> str:
+    parts: list[str] = []
+    for node in selections.selections:
+        if isinstance(node, InlineFragmentNode):
+            name = node.type_condition.name.value if node.type_condition else owner.name
+            inner = _external_part(node.selection_set, schema.types[name], schema, within=within)
+            if inner:
+                parts.append(f"... on {name} {{ {inner} }}")
+        elif isinstance(node, FieldNode):
+            definition = owner.fields.get(node.name.value)
+            external = within or definition is None or definition.external
+            arguments = ", ".join(print_ast(a) for a in node.arguments or ())
+            text = node.name.value + (f"({arguments})" if arguments else "")
+            if node.selection_set is None:
+                parts += [text] if external else []
+            elif definition is not None:
+                below = schema.types[definition.type.name]
+                inner = _external_part(node.selection_set, below, schema, within=external)
+                if inner:
+                    parts.append(f"{text} {{ {inner} }}")
+    return " ".join(parts)
 
 
 def used_fields(schema: SubgraphSchema) -> set[tuple[str, str]]:

@@ -49,11 +49,18 @@ ROOT_NAMES: Final = {"query": "Query", "mutation": "Mutation", "subscription": "
 _SPEC_FIELDS: Final = ("_service", "_entities")
 
 
-def federation_names(links: Links) -> dict[str, str]:
-    """Map local directive names to those of the federation specification."""
+def federation_names(
+    links: Links, defined: frozenset[str] | set[str] = frozenset()
+) -> dict[str, str]:
+    """Map local directive names to those of the federation specification.
+
+    Args:
+        links: The subgraph's.
+        defined: Directives that the document defines; federation 1 has its own way of import.
+    """
     federation = links.federation
     if federation is None:
-        return {name: name for name in V1_DIRECTIVES}
+        return {name: name for name in (*V1_DIRECTIVES, *(defined & MINOR_OF.keys()))}
     minor = federation.version[1]
     return {federation.local(name): name for name, since in MINOR_OF.items() if since <= minor}
 
@@ -96,7 +103,10 @@ class SubgraphReader:
         self._graph = graph
         self._document = document
         self._links = read_links(document)
-        self._names = federation_names(self._links)
+        self._names = federation_names(
+            self._links,
+            {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)},
+        )
         self._types: dict[str, TypeDef] = {}
         self._directives: dict[str, DirectiveDefinitionNode] = {}
         self._roots: dict[str, str] = {}

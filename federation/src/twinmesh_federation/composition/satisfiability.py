@@ -11,7 +11,7 @@ from typing import Final
 
 from twinmesh_federation.issues import CompositionIssue
 from twinmesh_federation.planning.decision import Decider
-from twinmesh_federation.selection import Selections
+from twinmesh_federation.selection import Fragment, Selections
 from twinmesh_federation.supergraph.model import FieldInfo, Supergraph, TypeInfo
 
 MAX_STATES: Final = 100_000
@@ -136,14 +136,39 @@ class Satisfiability:
         for name, sites in following.items():
             queue.append(((name, frozenset(sites)), where))
 
-    @staticmethod
     def _attainable(
-        decider: Decider, requires: Selections, home: frozenset[_Site], site: _Site
+        self, decider: Decider, requires: Selections, home: frozenset[_Site], site: _Site
     ) -> bool:
+        if self._changes_hands(requires, site.type_name):
+            return False
         return any(
             not decider.decide(requires, start.type_name, start.graph, start.provided).failed
             for start in (*home, site)
         )
+
+    def _changes_hands(self, requires: Selections, type_name: str) -> bool:
+        """Tell whether a requirement rests on a progressively overridden field.
+
+        Other composers refuse it too: who resolves the field is not known when its value is
+        required.
+        """
+        if not self._labels:
+            return False
+        info = self._supergraph.types[type_name]
+        for selection in requires:
+            if isinstance(selection, Fragment):
+                if self._changes_hands(selection.selections, selection.type_name):
+                    return True
+                continue
+            item = info.fields.get(selection.name)
+            if item is None:
+                continue
+            if any(join.override_label is not None for join in item.joins.values()):
+                return True
+            below = selection.selections
+            if below is not None and self._changes_hands(below, item.type.name):
+                return True
+        return False
 
     def _report(self, coordinate: str, path: str, why: str) -> None:
         if coordinate in self._reported:

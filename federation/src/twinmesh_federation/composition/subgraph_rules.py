@@ -119,7 +119,9 @@ class SubgraphRules:
             )  # fmt: skip
         for name in ("requires", "provides"):
             for applied in item.applied(name):
-                if on_interface:
+                target = self._schema.types.get(item.type.name)
+                composite = target is not None and target.kind in _COMPOSITE
+                if on_interface and (name == "requires" or composite):
                     self._add(
                         f"{name.upper()}_UNSUPPORTED_ON_INTERFACE",
                         f"@{name} on interface field {where}", where,

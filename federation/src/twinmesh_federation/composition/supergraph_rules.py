@@ -118,7 +118,7 @@ class SupergraphRules:
         found = read_field_set(applied, owner, schema)
         if found.selections is None:
             return
-        own = list(self._auth(merged, item))
+        own = _joined(self._auth(merged, item))
         for selected in selected_fields(found.selections, owner, schema):
             for other in self._concrete(selected.owner.name):
                 needed = other.fields.get(selected.definition.name)
@@ -348,6 +348,17 @@ class SupergraphRules:
 
 def _hidden(elements: Iterable[Element]) -> bool:
     return any(element.has("inaccessible") for element in elements)
+
+
+def _joined(
+    requirements: Iterable[tuple[str, tuple[frozenset[str], ...]]],
+) -> list[tuple[str, tuple[frozenset[str], ...]]]:
+    """Join requirements of one kind that all hold: each way takes one of each."""
+    joined: dict[str, tuple[frozenset[str], ...]] = {}
+    for name, ways in requirements:
+        known = joined.get(name)
+        joined[name] = ways if known is None else tuple(a | b for a in known for b in ways)[:1_000]
+    return list(joined.items())
 
 
 def _covers(

@@ -170,9 +170,10 @@ class StepBuilder:
             inner = Position(at.path, at.keys, move.target, move.graph, step, step.tree)
             return {step.id} | self.place(hop.decision, inner, conditions)
         dependencies: set[int] = {at.step.id} if at.step is not None else set()
+        needed_if = _joined(conditions, _common(hop))
         fields: list[RepresentationField] = []
         for selections, is_key in ((move.key.fields, True), *((r, False) for r in hop.requires)):
-            needed, template = self._require(selections, at, conditions, is_key=is_key)
+            needed, template = self._require(selections, at, needed_if, is_key=is_key)
             dependencies |= needed
             fields.extend(template)
         step = self._entity_step(at.path, move.graph, dependencies)
@@ -303,6 +304,13 @@ def _without_failed(decision: Decision) -> Decision:
         decision.type_name, decision.graph, decision.local, decision.cases, decision.hops, [],
         decision.cost,
     )  # fmt: skip
+
+
+def _common(hop: Hop) -> Conditions:
+    """Return the conditions without which nothing of a hop is wanted."""
+    own = [set(local.field.conditions) for local in hop.decision.local]
+    own += [set(conditions) for _, conditions, _ in hop.decision.cases]
+    return tuple(sorted(set.intersection(*own))) if own else ()
 
 
 def _joined(outer: Conditions, own: Conditions) -> Conditions:

@@ -1,0 +1,288 @@
+"""`twinmesh federation`: compose subgraphs, plan queries, run a plain gateway."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import orjson
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+MAX_INPUT_BYTES: Final = 64 * 1024 * 1024
+FETCH_TIMEOUT_S: Final = 10.0
+_SDL_QUERY: Final = "{ _service { sdl } }"
+
+
+@click.group()
+def federation() -> None:
+    """Compose subgraphs, plan queries, run a plain federation gateway."""
+
+
+@federation.command()
+@click.argument("subgraphs", nargs=-1, metavar="NAME=FILE_OR_URL...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the supergraph here.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--batch",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='Compose each line of a file: {"id", "services": [{"name", "sdl"}]}.',
+)
+def compose(
+    subgraphs: tuple[str, ...],
+    output: Path | None,
+    as_json: bool,
+    batch: Path | None,
+) -> None:
+    """Compose subgraphs into a supergraph; exit 1 with the errors if they do not fit."""
+    if batch is not None:
+        if subgraphs or output is not None:
+            raise click.UsageError("--batch takes neither subgraphs nor --output.")
+        _compose_batch(batch)
+        return
+    if not subgraphs:
+        raise click.UsageError("Name at least one subgraph, as NAME=FILE_OR_URL.")
+
+    result = compose_all([_subgraph(item) for item in subgraphs])
+    if isinstance(result, CompositionFailed):
+        _print_json(_failure(result))
+        sys.exit(1)
+    if output is not None:
+        output.write_text(result.supergraph_sdl, encoding="utf-8")
+    if as_json:
+        _print_json(
+            {"errors": [], "output": str(output)}
+            if output is not None
+            else {"errors": [], "supergraph": result.supergraph_sdl}
+        )
+    elif output is None:
+        click.echo(result.supergraph_sdl, nl=False)
+
+
+@federation.command()
+@click.argument("query_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--supergraph",
+    "supergraph_file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--operation-name", help="Which operation, where the file has several.")
+@click.option("--override-label", multiple=True, help="A progressive override that is on.")
+def plan(
+    query_file: Path,
+    supergraph_file: Path,
+    operation_name: str | None,
+    override_label: tuple[str, ...],
+) -> None:
+    """Print the query plan of an operation as JSON."""
+    supergraph = _load(supergraph_file)
+    try:
+        document = parse(_read(query_file))
+        invalid = validate(supergraph.api_schema, document)
+        if invalid:
+            _refuse([(e.message, "GRAPHQL_VALIDATION_FAILED") for e in invalid])
+        found = Planner(supergraph).plan(
+            document, operation_name, override_labels=frozenset(override_label)
+        )
+    except GraphQLError as error:
+        _refuse([(error.message, "GRAPHQL_PARSE_FAILED")])
+    except PlanError as error:
+        _refuse([(str(error), error.code)])
+    _print_json(found.to_json())
+
+
+@federation.command()
+@click.option(
+    "--supergraph",
+    "supergraph_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A supergraph in the join specification.",
+)
+@click.option(
+    "--subgraphs",
+    "subgraphs_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='A JSON list [{"name", "url", "sdl"}], composed at start.',
+)
+@click.option("--port", required=True, type=click.IntRange(0, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Demand this bearer token of every GraphQL request.",
+)
+@click.option("--subgraph-timeout", default=10.0, show_default=True, help="Seconds per request.")
+@click.option("--request-timeout", default=30.0, show_default=True, help="Seconds per operation.")
+@click.option("--introspection/--no-introspection", default=True, show_default=True)
+def serve(  # noqa: PLR0917 - click passes by name
+    supergraph_file: Path | None,
+    subgraphs_file: Path | None,
+    port: int,
+    host: str,
+    token_file: Path | None,
+    subgraph_timeout: float,
+    request_timeout: float,
+    introspection: bool,
+) -> None:
+    """Serve a supergraph at /graphql without the mesh; /healthz says when it is ready."""
+    if (supergraph_file is None) == (subgraphs_file is None):
+        raise click.UsageError("Give either --supergraph or --subgraphs.")
+    if token_file is None and not _is_loopback(host):
+        raise click.UsageError(
+            f"{host} is not a loopback address: it is served only with --token-file."
+        )
+
+    supergraph = (
+        _load(supergraph_file) if supergraph_file is not None else _composed(subgraphs_file)
+    )
+    options = ExecutorOptions(
+        deadlines=Deadlines(request_s=request_timeout, subgraph_s=subgraph_timeout),
+        introspection=introspection,
+    )
+    engine = Engine(AiohttpSubgraphClient(), supergraph=supergraph, options=options)
+    context = None if token_file is None else _bearer_check(_read(token_file).strip())
+    app = application(engine, GraphQLHandler(engine, context=context))
+    uvicorn.run(
+        app, host=host, port=port, log_level="warning", access_log=False, server_header=False,
+        date_header=False, timeout_graceful_shutdown=5,
+    )  # fmt: skip
+
+
+def _bearer_check(token: str) -> Any:  # noqa: ANN401 - a context factory
+
+    if not token:
+        raise click.UsageError("The token file is empty.")
+    expected = f"Bearer {token}".encode()
+
+    def check(request: Request) -> object:
+        given = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(given, expected):
+            raise RefusedRequest(
+                401, "UNAUTHENTICATED", "A bearer token is needed.",
+                headers={"www-authenticate": "Bearer"},
+            )  # fmt: skip
+        return None
+
+    return check
+
+
+def _compose_batch(path: Path) -> None:
+    """Compose line by line; the answer to each is one line, in order."""
+    out = sys.stdout.buffer
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            case = orjson.loads(line)
+            inputs = [
+                Subgraph(str(s["name"]), str(s.get("url") or ""), str(s["sdl"]))
+                for s in case["services"]
+            ]
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise click.ClickException(f"{path}, line {number}: not a case: {error}") from error
+        result = compose_all(inputs)
+        errors = result.errors if isinstance(result, CompositionFailed) else ()
+        answer = {
+            "id": case.get("id"),
+            "ok": not errors,
+            "codes": sorted({e.code for e in errors}),
+        }
+        out.write(orjson.dumps(answer) + b"\n")
+    out.flush()
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while line := file.readline(MAX_INPUT_BYTES):
+            yield line
+
+
+def _subgraph(item: str) -> Subgraph:
+
+    name, separator, source = item.partition("=")
+    if not separator or not name or not source:
+        raise click.UsageError(f"{item!r} is not NAME=FILE_OR_URL.")
+    if source.startswith(("http://", "https://")):
+        return Subgraph(name, source, _fetch_sdl(source))
+    path = Path(source)
+    if not path.is_file():
+        raise click.UsageError(f"{source} is neither a file nor a URL.")
+    return Subgraph(name, f"http://{name}/graphql", _read(path))
+
+
+def _fetch_sdl(url: str) -> str:
+
+    try:
+        response = httpx.post(
+            url, json={"query": _SDL_QUERY}, timeout=FETCH_TIMEOUT_S, follow_redirects=False
+        )
+        sdl = response.json()["data"]["_service"]["sdl"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(f"{url} did not tell its SDL: {error}") from error
+    if not isinstance(sdl, str) or len(sdl) > MAX_INPUT_BYTES:
+        raise click.ClickException(f"{url} did not tell its SDL.")
+    return sdl
+
+
+def _read(path: Path) -> str:
+    if path.stat().st_size > MAX_INPUT_BYTES:
+        raise click.ClickException(f"{path} is larger than {MAX_INPUT_BYTES} bytes.")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{path} is not UTF-8 text.") from error
+
+
+def _load(path: Path) -> Supergraph:
+
+    try:
+        return load_supergraph(_read(path))
+    except SupergraphError as error:
+        raise click.ClickException(f"{path}: {error}") from error
+
+
+def _composed(path: Path | None) -> Supergraph:
+
+    assert path is not None
+    try:
+        items = orjson.loads(_read(path))
+        inputs = [Subgraph(str(i["name"]), str(i["url"]), str(i["sdl"])) for i in items]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise click.ClickException(
+            f'{path} is not a list of {{"name", "url", "sdl"}}: {error}'
+        ) from error
+    result = compose_all(inputs)
+    if isinstance(result, CompositionFailed):
+        _print_json(_failure(result))
+        sys.exit(1)
+    return result.supergraph
+
+
+def _failure(failed: CompositionFailed) -> dict[str, Any]:
+    return {"errors": [issue.to_json() for issue in failed.errors]}
+
+
+def _refuse(problems: list[tuple[str, str]]) -> NoReturn:
+    _print_json({"errors": [{"message": m, "extensions": {"code": c}} for m, c in problems]})
+    sys.exit(1)
+
+
+def _print_json(value: object) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
