@@ -10,7 +10,7 @@ from telemetry.adapters.nats import RAW, NatsRawStream, NatsTruthStream, PlantTi
 from telemetry.adapters.postgres_ledger import PostgresLedger
 from telemetry.adapters.postgres_quarantine import PostgresQuarantineStore
 from telemetry.adapters.registry import RegistrySignalDirectory
-from telemetry.events.raw import IngestRawMessages
+from telemetry.events.raw import IngestRawMessages, blocks
 from telemetry.usecases.board import SignalBoard
 from telemetry.usecases.ingest import IngestBlock, StampLimits
 from telemetry.usecases.quarantine import ReplayQuarantine
@@ -151,9 +151,9 @@ class Rig:
             fetched = await self.reader.fetch(cursor.last_seq)
             if not fetched:
                 continue
-            messages = [self.reader.message_of(m) for m in fetched]
-            cursor = (await self.ingest.take(messages, cursor)).cursor
-            await self.reader.acknowledge(fetched[-1])
+            for block in blocks(fetched):
+                cursor = (await self.ingest.take(block, cursor)).cursor
+                await self.reader.acknowledge(block[-1])
         raise AssertionError("the stream was not drained")
 
     def define(self, device, name, number, **more):

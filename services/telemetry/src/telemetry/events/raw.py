@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 from opentelemetry.trace import SpanKind
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 RETRY_FIRST_S: Final = 0.1
 RETRY_LAST_S: Final = 3.0
 MAX_LINKS: Final = 16
+IDLE_LOOK_S: Final = 2.0
+BLOCK_BYTES: Final = 4_000_000
+"""About 150,000 readings of batches: what is stored in one insert."""
 
 READINGS: Final = Counter("twin_readings_total", "Readings taken into account", ["tenant", "fate"])
 BATCH_SECONDS: Final = Histogram("twin_ingest_batch_seconds", "Time to take a block into account")
@@ -39,16 +43,12 @@ class Reader(Protocol):
         """Return where the stream stands."""
         ...
 
-    async def fetch(self, after_seq: int) -> list[Any]:
+    async def fetch(self, after_seq: int) -> list[RawMessage]:
         """Return the messages that follow."""
         ...
 
-    async def acknowledge(self, message: Any) -> None:  # noqa: ANN401 - a driver's message
+    async def acknowledge(self, message: RawMessage) -> None:
         """Tell the bus that everything up to it is done."""
-        ...
-
-    def message_of(self, message: Any) -> RawMessage:  # noqa: ANN401 - a driver's message
-        """Return a driver's message as ours."""
         ...
 
 
@@ -92,7 +92,7 @@ class IngestRawMessages:
         self._quarantine = quarantine
         self._ingest = ingest
         self._decoder = BlockDecoder()
-        self.progressed_at = time.monotonic()
+        self._looked_at = 0.0
 
     async def run(self) -> None:
         """Work until cancelled.
@@ -107,15 +107,30 @@ class IngestRawMessages:
         while True:
             fetched = await self._reader.fetch(cursor.last_seq)
             if not fetched:
-                self.progressed_at = time.monotonic()
-                if (await self._reader.state()).epoch != cursor.epoch:
-                    return  # the stream was made anew: the worker begins again from its cursor
+                await self._while_idle(cursor)
                 continue
-            messages = [self._reader.message_of(m) for m in fetched]
-            cursor = await self._until_done(messages, cursor)
-            await self._reader.acknowledge(fetched[-1])
+            cursor = await self.work_off(fetched, cursor)
+
+    async def _while_idle(self, cursor: Cursor) -> None:
+        """Notice, now and then, that the stream was made anew: then begin again from its cursor.
+
+        Raises:
+            ConflictError: It was.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < IDLE_LOOK_S:
+            return
+        self._looked_at = now
+        if (await self._reader.state()).epoch != cursor.epoch:
+            raise ConflictError(f"stream {self._stream} was made anew")
+
+    async def work_off(self, fetched: list[RawMessage], cursor: Cursor) -> Cursor:
+        """Take fetched messages into account, in blocks of bounded size; return the cursor."""
+        for block in blocks(fetched):
+            cursor = await self._until_done(block, cursor)
+            await self._reader.acknowledge(block[-1])
             PROCESSED.set(cursor.last_seq)
-            self.progressed_at = time.monotonic()
+        return cursor
 
     async def _until_done(self, messages: list[RawMessage], cursor: Cursor) -> Cursor:
         """Take messages into account, waiting for whatever is away."""
@@ -175,6 +190,20 @@ class IngestRawMessages:
             rows = await self._quarantine.waiting(tenant, ids)
             waiting |= {row.quarantine_id: row for row in rows}
         return waiting
+
+
+def blocks(fetched: list[RawMessage]) -> Iterator[list[RawMessage]]:
+    """Yield the messages in runs of at most BLOCK_BYTES, or of one message."""
+    block: list[RawMessage] = []
+    size = 0
+    for message in fetched:
+        if block and size + len(message.data) > BLOCK_BYTES:
+            yield block
+            block, size = [], 0
+        block.append(message)
+        size += len(message.data)
+    if block:
+        yield block
 
 
 def _count(counts: dict[str, Counts]) -> None:

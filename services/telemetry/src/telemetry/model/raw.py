@@ -15,13 +15,15 @@ class RawMessage:
     Attributes:
         seq: Its sequence in the stream.
         stamped_us: Wall time when the stream took it in, UTC microseconds.
+        reply: Where it is acknowledged.
     """
 
     subject: str
     data: bytes
     seq: int
     stamped_us: int
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)
