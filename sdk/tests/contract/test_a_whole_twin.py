@@ -133,6 +133,10 @@ def assemble(settings):
             raise NotFoundError("no such thing")
         return body
 
+    @routes.post("/v1/hang")
+    async def hang() -> None:
+        await asyncio.sleep(30)
+
     service.add_router(routes)
     return service, loads
 
@@ -469,6 +473,33 @@ def test_a_schema_that_the_contract_does_not_hold_is_refused(nats_free_settings)
 @pytest.fixture
 def nats_free_settings():
     return settings_for(TwinSettings, nats_url="nats://127.0.0.1:1", issuer="http://127.0.0.1:1")
+
+
+async def test_a_route_that_hangs_is_answered_soon_after_the_deadline(greeter, issuer):
+    headers = {**issuer.headers(), "tm-deadline-ms": "100"}
+
+    response = await greeter.http.post("/v1/hang", headers=headers)
+
+    assert response.status_code == 504
+    assert response.json()["code"] == "DEADLINE_EXCEEDED"
+
+
+async def test_a_twin_waits_for_the_bus_says_so_and_stops_meanwhile(issuer):
+    url = "nats://127.0.0.1:1"
+    service, _ = assemble(settings_for(TwinSettings, nats_url=url, issuer=issuer.url))
+    task = asyncio.create_task(service.run())
+    async with asyncio.timeout(10):
+        while not service.http_port:  # noqa: ASYNC110 - set when it listens, without an event
+            await asyncio.sleep(0.01)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.http_port}") as client:
+        live = await client.get("/healthz/live")
+        ready = await client.get("/healthz/ready")
+        asked = await client.post("/graphql", json={"query": "{ who }"}, headers=issuer.headers())
+    service.stop()
+    await asyncio.wait_for(task, 5)
+
+    assert (live.status_code, ready.status_code, asked.status_code) == (200, 503, 503)
+    assert ready.json()["probes"]["bus"].startswith("UNAVAILABLE")
 
 
 async def test_spans_of_one_request_are_kept_as_one_trace(greeter, issuer, tmp_path):

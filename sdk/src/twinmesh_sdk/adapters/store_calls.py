@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from twinmesh_sdk.core.request import current_deadline
+from twinmesh_sdk.core.request import caller_token
 
 CALLS: Final = Counter(
     "twin_store_calls_total", "Calls to the service's own store", ["store", "cause"]
@@ -20,5 +20,5 @@ def count_store_call(store: str) -> None:
     Args:
         store: The kind of store, for example `postgres`. Constant per adapter.
     """
-    cause = "background" if current_deadline() is None else "request"
+    cause = "request" if caller_token() else "background"
     CALLS.labels(store, cause).inc()

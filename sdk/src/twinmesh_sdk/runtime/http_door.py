@@ -13,8 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twinmesh_sdk.adapters import tracing
-from twinmesh_sdk.core.errors import LimitExceededError, TwinError, UnavailableError
-from twinmesh_sdk.core.request import answering
+from twinmesh_sdk.core.errors import (
+    DeadlineExceededError,
+    LimitExceededError,
+    TwinError,
+    UnavailableError,
+)
+from twinmesh_sdk.core.request import Deadline, answering
 from twinmesh_sdk.runtime import entry
 from twinmesh_sdk.runtime.entry import Entry
 from twinmesh_sdk.runtime.probes import Probes
@@ -23,6 +28,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_BYTES: Final = 64 * 2**20
 DRAIN_S: Final = 5.0
+GRACE_S: Final = 0.5
 
 OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
 
@@ -91,13 +97,23 @@ class HttpDoor:
                 read_time=admitted.read_time,
                 deadline=admitted.deadline,
             ):
-                await self._app(scope, body, sent)
+                await self._in_time(scope, body, sent, admitted.deadline)
         except Exception as error:
             if not isinstance(error, TwinError):
                 log.exception("request failed", extra={"path": scope["path"][:200]})
             if sent.begun:
                 raise
             await _problem(error, scope, body, sent)
+
+    async def _in_time(
+        self, scope: Scope, body: "_Body", sent: "_Sent", deadline: Deadline
+    ) -> None:
+        """Serve until a little after the deadline: who answers late should say so itself."""
+        try:
+            async with asyncio.timeout(deadline.remaining_s + GRACE_S):
+                await self._app(scope, body, sent)
+        except TimeoutError as error:
+            raise DeadlineExceededError("the request was not answered in time") from error
 
 
 async def _problem(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
