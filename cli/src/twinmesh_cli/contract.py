@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from twinmesh_cli.contract_check import check
 from twinmesh_cli.governance_door import (
     REFUSED,
     Door,
@@ -38,6 +39,9 @@ IN_CLUSTER: Final = "http://{service}:8080/graphql"
 @click.group()
 def contract() -> None:
     """Register, compare and read contracts."""
+
+
+contract.add_command(check)
 
 
 @contract.command()

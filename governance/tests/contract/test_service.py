@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import grpc
 import httpx
 import pytest
+from nats.errors import Error as NatsError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -17,6 +18,7 @@ from twinmesh.governance.v1 import governance_service_pb2 as pb
 from twinmesh.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 from twinmesh_sdk.adapters.nats import MeshNats
 from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.testing.mesh import running, settings_for
 
 pytestmark = pytest.mark.stack
@@ -242,7 +244,7 @@ async def test_a_lost_bucket_is_restored(push, bundle, bus, read_kv):
             await bus.get_object("bundles", restored["object"])
             again = json.loads((await bucket.get("active.pump-twin")).value)
             break
-        except Exception:  # noqa: BLE001 - not there yet
+        except (NatsError, TwinError):
             await asyncio.sleep(0.1)
 
     assert restored == pointer
@@ -264,7 +266,7 @@ async def test_a_restart_shows_the_same_again(settings, bundle, issuer, bus):
             try:
                 entry = await (await bus.js.key_value("contracts")).get("active.pump-twin")
                 break
-            except Exception:  # noqa: BLE001 - not there yet
+            except (NatsError, TwinError):
                 await asyncio.sleep(0.1)
 
     assert json.loads(entry.value)["digest"] == made.digest

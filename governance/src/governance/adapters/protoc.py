@@ -54,7 +54,7 @@ def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
 
 def _protoc(folder: str, out: Path, wanted: list[str]) -> tuple[int, str]:
     """Run protoc, which speaks on file descriptor 2; returns its status and its words."""
-    from grpc_tools import protoc  # noqa: PLC0415 - an 8 MB library that only checks need
+    from grpc_tools import protoc  # type: ignore[import-untyped]  # noqa: PLC0415 - 8 MB
 
     arguments = [
         "protoc",

@@ -6,9 +6,12 @@ of the JSON Schema specification to say, not for us.
 """
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
+
+from referencing.exceptions import Unresolvable
 
 from governance.decide.compat.json_schema.nodes import Document
 from twinmesh_sdk.core.errors import InvalidInputError
@@ -19,7 +22,16 @@ MAX_NAMES: Final = 24
 MAX_DEPTH: Final = 6
 MAX_ITEMS: Final = 64
 MAX_TEXT: Final = 4_096
-ANYTHING: Final = ("a", 1, 0.5, True, None, [], {})
+_TROUBLE: Final = (
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    re.error,
+    Unresolvable,
+)
+ANYTHING: Final[tuple[Any, ...]] = ("a", 1, 0.5, True, None, [], {})
 EXTRA: Final = "anything_else"
 
 Schemas = Sequence[tuple[Document, Any]]
@@ -36,7 +48,7 @@ def find_witness(old: Document, new: Document) -> tuple[bool, Any]:
         try:
             if accepts.is_valid(candidate) and not rejects.is_valid(candidate):
                 return True, candidate
-        except Exception:  # noqa: BLE001 - a validator's trouble with one candidate is no verdict
+        except _TROUBLE:  # a validator that stumbles over a candidate says nothing about it
             return False, None
     return False, None
 
