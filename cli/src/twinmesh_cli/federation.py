@@ -7,14 +7,30 @@ import ipaddress
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NoReturn
 
 import click
+import httpx
 import orjson
+import uvicorn
+from graphql import GraphQLError, parse, validate
+from starlette.requests import Request
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
+from twinmesh_federation import (
+    AiohttpSubgraphClient,
+    CompositionFailed,
+    Deadlines,
+    Engine,
+    ExecutorOptions,
+    PlanError,
+    Planner,
+    Subgraph,
+    Supergraph,
+    SupergraphError,
+    load_supergraph,
+)
+from twinmesh_federation import compose as compose_all
+from twinmesh_federation.http import GraphQLHandler, RefusedRequest, application
 
 MAX_INPUT_BYTES: Final = 64 * 1024 * 1024
 FETCH_TIMEOUT_S: Final = 10.0
