@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -88,11 +88,15 @@ class GraphQLRules:
     def check(self) -> list[str]:
         """Return what is wrong."""
         self._check_unique()
+        # With the query types that held the federation's own fields only, which are gone by now.
+        declared = {
+            d.name.value for d in self._document.definitions if isinstance(d, TypeDefinitionNode)
+        }
         for definition in self._document.definitions:
             if isinstance(definition, (SchemaDefinitionNode, SchemaExtensionNode)):
                 self._check_directives(definition, "SCHEMA")
                 for operation in definition.operation_types or ():
-                    self._check_reference(operation.type, "the schema")
+                    self._check_reference(operation.type, "the schema", known=declared)
             elif isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
                 if definition.name.value not in spec_scalars(self._schema.links):
                     self._check_type(definition)
@@ -177,9 +181,15 @@ class GraphQLRules:
                 f"Invalid default value {print_ast(node.default_value)} for {where}."
             )
 
-    def _check_reference(self, node: Any, where: str) -> None:  # noqa: ANN401 - a type node
+    def _check_reference(
+        self,
+        node: Any,  # noqa: ANN401 - a type node
+        where: str,
+        *,
+        known: Collection[str] = (),
+    ) -> None:
         name = _named(node)
-        if name not in self._schema.types and name not in self._scalars:
+        if name not in self._schema.types and name not in self._scalars and name not in known:
             self.problems.append(f"Unknown type {name!r} at {where}.")
 
     # -------------------------------------------------------------- directives
