@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import grpc
 import httpx
+import orjson
 import pytest
 import strawberry
 import strawberry.federation
@@ -132,6 +133,11 @@ def assemble(settings):
         if body.get("missing"):
             raise NotFoundError("no such thing")
         return body
+
+    @routes.get("/v1/peer")
+    async def ask_peer() -> list[str]:
+        answer = await describe(service.peer("assets"))
+        return [answer.name, answer.version]
 
     @routes.post("/v1/hang")
     async def hang() -> None:
@@ -502,10 +508,31 @@ async def test_a_twin_waits_for_the_bus_says_so_and_stops_meanwhile(issuer):
     assert ready.json()["probes"]["bus"].startswith("UNAVAILABLE")
 
 
-async def test_spans_of_one_request_are_kept_as_one_trace(greeter, issuer, tmp_path):
-    trace = "0af7651916cd43dd8448eb211c80319c"
-    headers = {**issuer.headers(), "traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+async def test_a_callers_token_times_and_trace_travel_to_the_peer(greeter, issuer, tmp_path):
+    trace, as_of = "0af7651916cd43dd8448eb211c80319c", "2026-02-03T04:05:06.000007Z"
+    headers = {
+        **issuer.headers(),
+        "traceparent": f"00-{trace}-b7ad6b7169203331-01",
+        "tm-as-of": as_of,
+    }
 
-    response = await greeter.http.post("/graphql", json={"query": "{ who }"}, headers=headers)
+    response = await greeter.http.get("/v1/peer", headers=headers)
 
+    assert response.json() == ["planner@acme", as_of]
     assert response.headers["tm-trace-id"] == trace
+    spans = await kept_spans(tmp_path / "traces" / "greeter.jsonl", trace, at_least=3)
+    door, call, served = (spans[kind] for kind in ("GET /v1/peer", "CLIENT", "SERVER"))
+    assert door["parent_id"] == "b7ad6b7169203331"
+    assert call["parent_id"] == door["span_id"]
+    assert served["parent_id"] == call["span_id"]
+
+
+async def kept_spans(path, trace, *, at_least):
+    """Return the spans of a trace by name or, of RPCs, kind, once so many are kept."""
+    async with asyncio.timeout(10):
+        while True:
+            lines = map(orjson.loads, path.read_bytes().splitlines()) if path.exists() else ()
+            spans = [line for line in lines if line["trace_id"] == trace]
+            if len(spans) >= at_least:
+                return {s["kind"] if "TwinService" in s["name"] else s["name"]: s for s in spans}
+            await asyncio.sleep(0.05)

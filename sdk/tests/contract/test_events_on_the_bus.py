@@ -8,6 +8,7 @@ import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from twinmesh.core.v1 import trust_pb2
+from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.adapters.nats import (
     ContractSnapshot,
     EventConsumer,
@@ -213,6 +214,24 @@ async def test_an_event_arrives_with_its_tenant_and_is_acknowledged(registered):
         await eventually(lambda: len(heard.events) == 2)
 
     assert sorted(heard.tenants) == ["acme", "globex"]
+
+
+async def test_an_event_is_handled_in_the_trace_of_its_cause(registered, tmp_path):
+    end = tracing.configure(service="tester", version="1", trace_dir=str(tmp_path))
+    heard = Heard()
+    with tracing.span("cause"):
+        trace_id = tracing.trace_id()
+        await registered.publisher.publish(event())
+
+    async with running(registered.consumer(heard).run()):
+        await eventually(lambda: heard.events)
+        await eventually_drained(registered)
+    end()
+
+    spans = [json.loads(line) for line in (tmp_path / "tester.jsonl").read_text().splitlines()]
+    by_kind = {span["kind"]: span for span in spans if span["trace_id"] == trace_id}
+    assert by_kind["CONSUMER"]["parent_id"] == by_kind["PRODUCER"]["span_id"]
+    assert by_kind["PRODUCER"]["parent_id"] == by_kind["INTERNAL"]["span_id"]
 
 
 async def test_one_change_published_twice_is_stored_once(registered):
