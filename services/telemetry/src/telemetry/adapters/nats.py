@@ -141,18 +141,17 @@ class RawReader:
 
     async def _take(self, message: Msg) -> None:
         """Take in one message of a pull, or the status that ends it."""
-        headers = message.headers or {}
-        status = headers.get("Status") if not message.data else None
-        if status == "100":
-            return
-        if status is None:
+        # A status has no place to acknowledge it; its header alone could be a device's.
+        if message.reply.startswith("$JS.ACK."):
             self._arrived.append(message)
             if len(self._arrived) >= self._wanted:
                 self._ended.set()
             return
-        if status not in {"404", "408"} and "MaxBytes" not in message.headers.get(
-            "Description", ""
-        ):
+        headers: Mapping[str, str] = message.headers or {}
+        status = headers.get("Status", "")
+        if status == "100":
+            return
+        if status not in {"404", "408"} and "MaxBytes" not in headers.get("Description", ""):
             self._restart = True  # the consumer is gone, or moved
         self._ended.set()
 
