@@ -6,7 +6,6 @@ import time
 
 import nats
 import numpy as np
-import pytest
 from nats.js.api import StreamConfig
 
 from twinmesh_local.plant.clock import KvClockStore, Pacer, moved, wall_us
@@ -168,29 +167,3 @@ def test_the_clock_never_goes_back():
     assert second.speed == 300.0
     third = moved(second, to_us=10**9, speed=1.0, at_wall_us=2_000)
     assert third.at(2_000) == 10**9
-
-
-@pytest.fixture
-def store():
-    class MemoryClockStore:
-        clock = None
-
-        async def read(self):
-            return self.clock
-
-        async def write(self, clock):
-            self.clock = clock
-
-    return MemoryClockStore()
-
-
-async def test_a_replay_of_the_past_leaves_the_clock_alone(store):
-    pacer = Pacer(store, wall=lambda: 5_000_000)
-    await pacer.jump(10**15, speed=60.0)
-    ahead = store.clock
-    await pacer.jump(10**12, speed=300.0)
-    assert store.clock == ahead
-    assert pacer.due_us() == 10**12
-    await pacer.set_speed(1.0)
-    assert store.clock.at(5_000_000) == ahead.at(5_000_000)
-    assert store.clock.speed == 1.0

@@ -161,7 +161,7 @@ class Demonstration:
         options = self._options
         found = {
             "TWIN_PLANT_RUN": self._run,
-            "TWIN_PLANT_ONCE": "1" if options.once else "0",
+            "TWIN_PLANT_MODE": "once" if options.once else "intro",
             "TWIN_PLANT_GATE": str(self._gate),
         }
         if options.data is not None:

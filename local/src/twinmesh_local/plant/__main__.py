@@ -8,20 +8,21 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import httpx
 
 from twinmesh_local.plant import feeding, journal, plan, simulator
 from twinmesh_local.plant.backfill import BackfillDoor
 from twinmesh_local.plant.clock import KvClockStore, Pacer, wall_us
-from twinmesh_local.plant.feeding import Doors, PlantRun
+from twinmesh_local.plant.feeding import Begin, Doors, PlantRun
 from twinmesh_local.plant.identity import TokenSource
 from twinmesh_local.plant.importing import ImportDoor
 from twinmesh_local.plant.mqtt import MqttAddress, MqttFeed
 from twinmesh_local.plant.plan import Recordings
 from twinmesh_local.plant.settings import PlantSettings
 from twinmesh_sdk.adapters.nats.connection import MeshNats
-from twinmesh_sdk.core.errors import InvalidInputError, TwinError
+from twinmesh_sdk.core.errors import InvalidInputError, TwinError, UnavailableError
 
 log = logging.getLogger("twinmesh_local.plant")
 
@@ -53,8 +54,9 @@ async def run(settings: PlantSettings) -> None:
     recorded = await asyncio.to_thread(recordings, settings)
     sources = (*recorded.mqtt_sources, simulator.SOURCE)
     users = credentials(settings.plant_credentials, sources)
-    kept = journal.load(settings.plant_journal, run=settings.plant_run)
-    state = kept or feeding.new_journal(settings.plant_run, seed=settings.plant_seed)
+    last = journal.load(settings.plant_journal)
+    kept = last if last is not None and last.run == settings.plant_run else None
+    state = kept or feeding.new_journal(settings.plant_run, seed=settings.plant_seed, last=last)
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(
             MeshNats(
@@ -84,11 +86,13 @@ async def run(settings: PlantSettings) -> None:
             stack.push_async_callback(feed.close)
         registry = ImportDoor(settings.assets_addr, tokens)
         stack.push_async_callback(registry.close)
+        pacer = Pacer(KvClockStore(bus, settings.plant_tenant))
+        pacer.lived = state.lived
         doors = Doors(
             feeds=feeds,
             backfill=BackfillDoor(http, url=settings.telemetry_url, tokens=tokens),
             registry=registry,
-            pacer=Pacer(KvClockStore(bus, settings.plant_tenant)),
+            pacer=pacer,
         )
         plant = PlantRun(
             doors,
@@ -99,15 +103,20 @@ async def run(settings: PlantSettings) -> None:
             wall=wall_us,
         )
         await feeding.opened(settings.plant_gate)
-        await _feed(plant, once=settings.plant_once)
+        await _feed(plant, mode=settings.plant_mode)
 
 
-async def _feed(plant: PlantRun, *, once: bool) -> None:
+_FIRST: Final = {"live": None, "intro": Begin.ENDING_NOW, "once": Begin.REPRODUCIBLE}
+
+
+async def _feed(plant: PlantRun, *, mode: str) -> None:
     try:
-        await plant.once()
-        if not once:
-            await plant.forever()
+        await plant.replay(first=_FIRST[mode])
+        if mode != "once":
+            await plant.live()
         plant.finish()
+    except UnavailableError:
+        raise  # the supervisor starts us again, and the journal says where to go on
     except TwinError as error:
         # Told to whoever reads the journal; a restart would only meet the same refusal.
         log.error("the plant stopped feeding: %s", error)

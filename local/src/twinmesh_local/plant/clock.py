@@ -10,7 +10,7 @@ from twinmesh_local.plant.retrying import persistently
 from twinmesh_sdk.adapters.nats.connection import MeshNats, translated
 from twinmesh_sdk.adapters.plant_clock import BUCKET, encode
 from twinmesh_sdk.core.errors import NotFoundError, UnavailableError
-from twinmesh_sdk.core.times import PlantTime
+from twinmesh_sdk.core.times import WALL, PlantTime
 
 SPREAD_S: Final = 0.5
 """Wall time that a jump is given to reach everyone before readings of the new time are sent."""
@@ -95,10 +95,15 @@ class Pacer:
         self._store = store
         self._wall = wall
         self.pace: PlantTime | None = None
+        self.lived = False
+
+    async def _current(self) -> PlantTime | None:
+        """Return the clock in force: none means wall time, once the plant has lived in it."""
+        return await self._store.read() or (WALL if self.lived else None)
 
     async def jump(self, to_us: int, *, speed: float) -> None:
         """Let the pace stand at `to_us` and run at `speed`; the clock too unless it is ahead."""
-        current = await self._store.read()
+        current = await self._current()
         now_us = self._wall()
         pace = PlantTime(p0_us=to_us, speed=speed, w0_us=now_us)
         if moved(current, to_us=to_us, speed=speed, at_wall_us=now_us) == pace:
@@ -106,13 +111,23 @@ class Pacer:
             await asyncio.sleep(SPREAD_S)
         self.pace = pace
 
+    async def follow(self) -> None:
+        """Let the pace be the clock as it is."""
+        self.pace = await self._current() or WALL
+
     async def set_speed(self, speed: float) -> None:
-        """Let the clock run on from where it stands, at `speed`."""
+        """Let the clock run on from where it stands, at `speed`; wall time is left alone."""
+        current = await self._store.read()
+        if current is not None:
+            await self._store.write(moved(current, to_us=0, speed=speed, at_wall_us=self._wall()))
+
+    async def catch_up(self, speed: float) -> None:
+        """Move the clock forward to wall time, unless it is there already, or is not in use."""
         current = await self._store.read()
         now_us = self._wall()
-        pace = moved(current, to_us=0 if current else now_us, speed=speed, at_wall_us=now_us)
-        await self._store.write(pace)
-        self.pace = pace
+        if current is not None and current.at(now_us) < now_us:
+            await self._store.write(PlantTime(p0_us=now_us, speed=speed, w0_us=now_us))
+            await asyncio.sleep(SPREAD_S)
 
     def due_us(self) -> int:
         """Return up to which plant time rows are due.
@@ -124,11 +139,7 @@ class Pacer:
             raise UnavailableError("the pace of the replay was not set")
         return self.pace.at(self._wall())
 
-    async def has_clock(self) -> bool:
-        """Tell whether the tenant's plant has a clock of its own."""
-        return await self._store.read() is not None
-
-    async def plant_now_us(self) -> int:
-        """Return the tenant's plant time; wall time where the plant has no clock."""
-        current = await self._store.read()
-        return self._wall() if current is None else current.at(self._wall())
+    async def plant_now_us(self) -> int | None:
+        """Return the tenant's plant time; None where it never had one."""
+        current = await self._current()
+        return None if current is None else current.at(self._wall())

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import numpy as np
 from twinmesh_local.plant import journal as journals
 from twinmesh_local.plant import plan, simulator
 from twinmesh_local.plant.backfill import BackfillDoor, Batch, batches
-from twinmesh_local.plant.clock import SPREAD_S, Pacer
+from twinmesh_local.plant.clock import Pacer
 from twinmesh_local.plant.importing import ImportDoor
 from twinmesh_local.plant.journal import Journal, Phase
 from twinmesh_local.plant.model import PlantSpec, Track
@@ -32,6 +33,25 @@ AFTER_BACKFILL_US: Final = 3_600_000_000
 """The clock jumps this far beyond the last backfilled stamp."""
 
 
+FIRST_DAY_US: Final = 1_767_600_000_000_000
+"""2026-01-05 08:00 UTC, a Monday: when reproducible episodes begin on a plant that is new."""
+MARGIN_US: Final = 5_000_000
+"""An episode that is to end now ends so much earlier, for its preparation takes a while."""
+KEPT_RUNS: Final = 100
+
+
+class Begin(Enum):
+    """When an episode begins.
+
+    REPRODUCIBLE: at a fixed day, or when the same seed began before here; later if the plant clock
+    is later already. ENDING_NOW: so early that it ends at the present. LIVE: now.
+    """
+
+    REPRODUCIBLE = 1
+    ENDING_NOW = 2
+    LIVE = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """The mesh's doors that a plant uses, and the clock that it sets."""
@@ -42,9 +62,19 @@ class Doors:
     pacer: Pacer
 
 
-def new_journal(run: str, *, seed: int | None) -> Journal:
-    """Return the journal of a fresh run, with a random seed unless one is given."""
-    return Journal(run=run, seed=secrets.randbits(32) if seed is None else seed)
+def new_journal(run: str, *, seed: int | None, last: Journal | None) -> Journal:
+    """Return the journal of a fresh run, with a random seed unless one is given.
+
+    Args:
+        run: Its name.
+        seed: Of the simulation.
+        last: The journal of the run before; what happened for ever is carried over.
+    """
+    fresh = Journal(run=run, seed=secrets.randbits(32) if seed is None else seed)
+    if last is not None:
+        fresh.starts = dict(last.starts)
+        fresh.lived = last.lived
+    return fresh
 
 
 def empty_recordings() -> Recordings:
@@ -78,8 +108,11 @@ class PlantRun:
         self._wall = wall
         self._saved_s = 0.0
 
-    async def once(self) -> None:
-        """Feed one replay and one simulated episode, and wait until all of it has arrived.
+    async def replay(self, *, first: "Begin | None") -> None:
+        """Feed the recordings and a first simulated episode, until all of it has arrived.
+
+        Args:
+            first: When the episode begins; None simulates none.
 
         Raises:
             TwinError: A door refused, or stayed away.
@@ -95,17 +128,27 @@ class PlantRun:
             await self._backfill(self._recordings.backfilled)
             journal.enter(Phase.SIMULATING)
             self._save()
-        if journal.phase is Phase.SIMULATING:
-            await self._simulate(self._speed or SIMULATION_SPEED)
+        if journal.phase is Phase.SIMULATING and first is not None:
+            await self._simulate(first, self._speed or SIMULATION_SPEED)
             await self._doors.pacer.set_speed(LIVE_SPEED)
 
-    async def forever(self) -> None:
-        """Go on with one simulated episode after the other."""
-        if self.journal.phase is not Phase.LIVE:
-            self.journal.enter(Phase.LIVE)
-            self._next_episode()
+    async def live(self) -> None:
+        """Go on with one simulated episode after the other, in wall time unless it is ahead of it.
+
+        Raises:
+            TwinError: A door refused, or stayed away.
+        """
+        journal = self.journal
+        if journal.phase is not Phase.LIVE:
+            if journal.simulate_from_us is not None:
+                self._next_episode()
+            journal.enter(Phase.LIVE)
+            journal.lived = True
+            self._save()
+        self._doors.pacer.lived = True
+        await self._doors.pacer.catch_up(LIVE_SPEED)
         while True:
-            await self._simulate(self._speed or LIVE_SPEED)
+            await self._simulate(Begin.LIVE, self._speed or LIVE_SPEED)
             self._next_episode()
 
     def finish(self) -> None:
@@ -128,6 +171,8 @@ class PlantRun:
         self.journal.simulate_from_us = None
         self.journal.through_us = None
         self.journal.pace = None
+        for runs in self.journal.runs.values():
+            del runs[:-KEPT_RUNS]
         self._save()
 
     async def _import(self) -> None:
@@ -174,7 +219,10 @@ class PlantRun:
         journal = self.journal
         pacer = self._doors.pacer
         if journal.pace is None:
-            await pacer.jump(start_us, speed=speed)
+            if journal.phase is Phase.LIVE and speed == LIVE_SPEED:
+                await pacer.follow()
+            else:
+                await pacer.jump(start_us, speed=speed)
             journal.pace = pacer.pace
             self._save()
         else:
@@ -226,34 +274,42 @@ class PlantRun:
             journal.row = 0
         self._save()
 
-    async def _plan_episode(self, speed: float) -> Episode:
-        """Fix seed and times of the next episode in the journal, before anything is sent.
+    async def _begin_us(self, begin: "Begin", seed: int, speed: float) -> int:
+        """Return when an episode begins: never before plant time, unless it is a repeat."""
+        plant_now = await self._doors.pacer.plant_now_us()
+        match begin:
+            case Begin.REPRODUCIBLE:
+                again = self.journal.starts.get(str(seed))
+                return again or max(FIRST_DAY_US, plant_now or 0)
+            case Begin.ENDING_NOW:
+                span_us = simulator.EPISODE_S * 1_000_000
+                ending = self._wall() - span_us + round(span_us / speed) - MARGIN_US
+                return max(ending, plant_now or 0)
+            case Begin.LIVE:
+                return plant_now or self._wall()
 
-        It ends about when the wall clock says so too, unless the plant clock is ahead of that.
-        """
+    async def _plan_episode(self, begin: "Begin", speed: float) -> Episode:
+        """Fix seed and times of the next episode in the journal, before anything is sent."""
         journal = self.journal
-        if journal.simulate_from_us is None:
-            span_us = simulator.EPISODE_S * 1_000_000
-            wall_now = self._wall() + round(SPREAD_S * 1e6)
-            ending_now = wall_now - span_us + round(span_us / speed)
-            plant_now = await self._doors.pacer.plant_now_us()
-            has_clock = await self._doors.pacer.has_clock()
-            start = max(ending_now, plant_now) if has_clock else ending_now
-            journal.simulate_from_us = -(-start // 1_000_000) * 1_000_000
         seed = int(
             np.random.default_rng([journal.seed, journal.episodes]).integers(2**32)
             if journal.episodes
             else journal.seed
         )
+        if journal.simulate_from_us is None:
+            start = await self._begin_us(begin, seed, speed)
+            journal.simulate_from_us = -(-start // 1_000_000) * 1_000_000
+            if begin is Begin.REPRODUCIBLE:
+                journal.starts[str(seed)] = journal.simulate_from_us
         episode = simulator.plan_episode(seed, start_us=journal.simulate_from_us)
         journal.episode = _as_told(episode)
         return episode
 
-    async def _simulate(self, speed: float) -> None:
+    async def _simulate(self, begin: "Begin", speed: float) -> None:
         """Import the plant as overhauled, backfill its meters' past, send the episode."""
         journal = self.journal
         fresh = journal.simulate_from_us is None
-        episode = await self._plan_episode(speed)
+        episode = await self._plan_episode(begin, speed)
         spec = simulator.plant_of(episode)
         past = _past(episode) if journal.episodes == 0 else ()
         tracks = _rows(episode)

@@ -40,6 +40,8 @@ class Journal:
         sent: Of these, how many were sent so far (a restart may count some again).
         absorbed: Of these, how many a door had taken in just before, and so did not count again.
         ratio: Progress of the phase, 0 to 1.
+        starts: When the reproducible episodes of this plant began, by seed.
+        lived: Whether the plant ever ran in wall time: its clock then never goes behind that.
         assets: Names of the assets that have readings, and the last stamp of each.
         episode: The simulated episode: pump, fault, onset; empty before it is planned.
         failures: Sentences about what went wrong for good.
@@ -55,6 +57,8 @@ class Journal:
     row: int = 0
     episodes: int = 0
     simulate_from_us: int | None = None
+    starts: dict[str, int] = field(default_factory=dict)
+    lived: bool = False
     planned: int = 0
     sent: int = 0
     absorbed: int = 0
@@ -94,13 +98,13 @@ class Journal:
             raise InvalidInputError(f"the plant's journal is unreadable: {error}") from error
 
 
-def load(path: Path, *, run: str) -> Journal | None:
-    """Return the journal of `run`; None when there is none that can be continued."""
+def load(path: Path, *, run: str | None = None) -> Journal | None:
+    """Return the journal; None when there is no readable one, or it is not `run`'s."""
     try:
         journal = Journal.from_json(path.read_text())
     except (FileNotFoundError, InvalidInputError):
         return None
-    return journal if journal.run == run else None
+    return journal if run in {None, journal.run} else None
 
 
 def save(path: Path, journal: Journal) -> None:

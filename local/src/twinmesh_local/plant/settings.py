@@ -1,7 +1,7 @@
 """Every knob of the plant; the only reader of its environment."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,5 +40,8 @@ class PlantSettings(BaseSettings):
     plant_gate: Path | None = Field(
         default=None, description="file to wait for before anything is sent, or none"
     )
-    plant_once: bool = Field(default=False, description="stop feeding after one replay")
+    plant_mode: Literal["live", "intro", "once"] = Field(
+        default="live",
+        description="live: in wall time for ever; intro: a fast episode first; once: no more",
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
