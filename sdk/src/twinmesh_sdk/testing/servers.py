@@ -5,6 +5,7 @@ import shutil
 import socket
 import sysconfig
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from twinmesh_sdk.core.errors import UnavailableError
 from twinmesh_sdk.core.principal import SERVICE_ROLE
@@ -22,6 +23,8 @@ STOP_S: Final = 5.0
 AUDIENCE: Final = "twinmesh"
 SERVICE_CLIENT: Final = "svc-test"
 SERVICE_SECRET: Final = "only-for-tests"  # noqa: S105 - of an issuer that lives for one test
+
+_BASIC: Final = b64encode(f"{SERVICE_CLIENT}:{SERVICE_SECRET}".encode())
 
 
 def free_port() -> int:
@@ -104,19 +107,23 @@ class TestIssuer:
     Attributes:
         url: The issuer.
         fetched: How often its keys were asked for.
+        away: Whether it answers every request with an outage.
     """
 
     __test__ = False
 
     url: str
-    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "first"}))
+    key: RSAKey | ECKey | OKPKey = field(
+        default_factory=lambda: RSAKey.generate_key(2048, {"kid": "first"})
+    )
     fetched: int = 0
+    away: bool = False
 
     def rotate(self, kid: str) -> None:
         """Sign with another key from now on."""
-        self.key = RSAKey.generate_key(2048, {"kid": kid})
+        self.key = _new_key(kid)
 
-    def token(
+    def claims(
         self,
         *,
         subject: str = "planner",
@@ -124,8 +131,8 @@ class TestIssuer:
         roles: Sequence[str] = ("read",),
         lifetime_s: float = 300.0,
         **claims: Any,  # noqa: ANN401 - any claim, to break one
-    ) -> str:
-        """Return a signed token; `claims` replace or, when None, remove what it would say."""
+    ) -> dict[str, Any]:
+        """Return what a token says; `claims` replace or, when None, remove a part of it."""
         now = time.time()
         body = {
             "iss": self.url,
@@ -138,15 +145,20 @@ class TestIssuer:
             "exp": int(now + lifetime_s),
             **claims,
         }
-        body = {name: value for name, value in body.items() if value is not None}
-        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, body, self.key)
+        return {name: value for name, value in body.items() if value is not None}
+
+    def token(self, **claims: Any) -> str:  # noqa: ANN401 - as for `claims`
+        """Return a signed token that says what `claims` returns."""
+        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, self.claims(**claims), self.key)
 
     def headers(self, **kwargs: Any) -> dict[str, str]:  # noqa: ANN401 - as for `token`
         """Return the header that carries a token."""
         return {"authorization": f"Bearer {self.token(**kwargs)}"}
 
-    def answer(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def answer(self, path: str, head: bytes, body: bytes) -> tuple[int, dict[str, Any]]:
         """Return status and document of one request."""
+        if self.away:
+            return 503, {"error": "away"}
         if path == "/.well-known/openid-configuration":
             return 200, {
                 "issuer": self.url,
@@ -155,12 +167,16 @@ class TestIssuer:
             }
         if path == "/keys":
             self.fetched += 1
-            return 200, {"keys": [self.key.as_dict(private=False, use="sig", alg="RS256")]}
-        if path == "/token" and b"client_credentials" in body:
+            return 200, {"keys": [self.key.as_dict(private=False, use="sig")]}
+        if path == "/token" and b"client_credentials" in body and _BASIC in head:
             roles = (SERVICE_ROLE, "read")
             token = self.token(subject=SERVICE_CLIENT, tenant="*", roles=roles)
             return 200, {"access_token": token, "token_type": "Bearer", "expires_in": 300}
         return 404, {"error": "not_found"}
+
+
+def _new_key(kid: str) -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": kid})
 
 
 @asynccontextmanager
@@ -179,7 +195,7 @@ async def issuer_server() -> AsyncIterator[TestIssuer]:
             if line.lower().startswith(b"content-length:")
         ]
         body = await reader.readexactly(lengths[0]) if lengths else b""
-        status, document = issuer.answer(path, body)
+        status, document = issuer.answer(path, head, body)
         content = orjson.dumps(document)
         writer.write(
             f"HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
