@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from twinmesh_local.ports import choose
+from twinmesh_local.ports import Claims, choose
 from twinmesh_local.secret_files import new_secret, read_json, write_json
 from twinmesh_sdk.core.errors import InvalidInputError, NotFoundError, PreconditionFailedError
 
@@ -72,6 +72,7 @@ class State:
         ports: By name, see PREFERRED; chosen once, another only where one is taken.
         twins: Folders of joined twins, by service name.
         secrets: By store and user; in a file of its own that only the owner can read.
+        claims: Keep our ports from other meshes while this process lives.
     """
 
     folder: Path
@@ -81,6 +82,7 @@ class State:
     ports: dict[str, int] = field(default_factory=dict)
     twins: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    claims: Claims = field(default_factory=Claims)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -172,7 +174,7 @@ class State:
         """Give each name a port that is free now: the one it had, the preferred one, or any."""
         wished = {name: self.ports.get(name) or PREFERRED.get(name, 0) for name in names}
         others = {port for name, port in self.ports.items() if name not in wished}
-        self.ports.update(choose(wished, taken=others))
+        self.ports.update(choose(wished, taken=others, claims=self.claims))
 
     def place(self, *parts: str) -> Path:
         """Return a path inside the folder."""

@@ -15,11 +15,13 @@ def test_ports_and_secrets_stay_from_one_start_to_the_next(tmp_path):
     first.claim_ports(["a", "b"])
     secret = first.secret("nats/x")
     first.save()
+    ports = first.ports
+    del first  # as when its process ends
 
     second = State.open(tmp_path, graph=None)
     second.claim_ports(["a", "b"])
 
-    assert second.ports == first.ports
+    assert second.ports == ports
     assert second.secret("nats/x") == secret
     assert (tmp_path / "credentials.json").stat().st_mode & 0o077 == 0
 
@@ -33,6 +35,16 @@ def test_a_port_that_is_taken_is_replaced(tmp_path):
         taken = state.ports["a"]
         state.claim_ports(["a"])
         assert state.ports["a"] != taken
+
+
+def test_two_meshes_that_start_together_get_different_ports(tmp_path):
+    first = State.open(tmp_path / "a", graph=None)
+    second = State.open(tmp_path / "b", graph=None)
+
+    first.claim_ports(["gateway.http", "nats"])
+    second.claim_ports(["gateway.http", "nats"])
+
+    assert not set(first.ports.values()) & set(second.ports.values())
 
 
 def test_no_two_names_share_a_port():

@@ -31,7 +31,7 @@ from twinmesh_local.state import State
 from twinmesh_local.supervisor.models import pump_condition
 from twinmesh_local.supervisor.stack import Stack, charter_of
 from twinmesh_sdk.contract import Contract
-from twinmesh_sdk.core.errors import PreconditionFailedError
+from twinmesh_sdk.core.errors import PreconditionFailedError, TwinError
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +143,14 @@ def bundles(stack: Stack) -> list[ContractBundle]:
 def main() -> None:
     """Register what the command line names."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        _register()
+    except TwinError as error:
+        log.error("%s", f"{error} ({error.hint})" if error.hint else error)
+        raise SystemExit(1) from error
+
+
+def _register() -> None:
     stack = Stack(State.load(Path(sys.argv[1])))
     registrar = Registrar(stack)
     if len(sys.argv) > 2:

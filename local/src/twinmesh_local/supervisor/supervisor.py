@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -20,7 +21,7 @@ from twinmesh_local.supervisor.child import Child, Phase, Plan
 from twinmesh_local.supervisor.stack import STORES, Stack
 from twinmesh_local.supervisor.strays import resident_kb, sweep
 from twinmesh_local.supervisor.twins import Twin, install, read_twin
-from twinmesh_sdk.core.errors import ConflictError, NotFoundError, UnavailableError
+from twinmesh_sdk.core.errors import ConflictError, NotFoundError, TwinError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -173,21 +174,17 @@ class Supervisor:
         """
         async with self._joining:
             twin = read_twin(folder, self.state.place("twins"))
-            stack = self.stack
-            user = stack.twin_user(twin)
-            await asyncio.to_thread(install, twin)
-            stack.twins[twin.name] = twin
-            self.state.twins[twin.name] = str(twin.folder)
-            self.state.claim_ports([n for n in stack.port_names() if n not in self.state.ports])
-            identities = stack.identities()
-            self.state.save()
-            stack.issuer.prepare(identities)
-            await asyncio.to_thread(stack.nats.enrol, lambda _password: user)
-            if (before := self.children.pop(twin.name, None)) is not None:
-                await before.stop()
+            before = self.stack.twins.get(twin.name)
+            try:
+                await self._introduce(twin)
+                await self._register(twin)
+            except (TwinError, OSError, subprocess.SubprocessError):
+                self._remember(twin.name, before)
+                raise
+            if (running := self.children.pop(twin.name, None)) is not None:
+                await running.stop()
                 self._tasks.pop(twin.name).cancel()
-            await self._register(twin)
-            child = self._add(stack.twin_plan(twin), "nats", "issuer")
+            child = self._add(self.stack.twin_plan(twin), "nats", "issuer")
             try:
                 await asyncio.wait_for(child.reached.wait(), JOIN_S)
             except TimeoutError as error:
@@ -196,6 +193,28 @@ class Supervisor:
                     f"{twin.name} is not ready: {child.detail}\n{words}"
                 ) from error
             return {"joined": twin.name, "pid": child.pid}
+
+    async def _introduce(self, twin: Twin) -> None:
+        """Give a twin its environment, ports and credentials."""
+        stack = self.stack
+        user = stack.twin_user(twin)
+        await asyncio.to_thread(install, twin)
+        self._remember(twin.name, twin)
+        self.state.claim_ports([n for n in stack.port_names() if n not in self.state.ports])
+        identities = stack.identities()
+        self.state.save()
+        stack.issuer.prepare(identities)
+        await asyncio.to_thread(stack.nats.enrol, lambda _password: user)
+
+    def _remember(self, name: str, twin: Twin | None) -> None:
+        """Keep a twin for the next start, or forget it."""
+        if twin is None:
+            self.stack.twins.pop(name, None)
+            self.state.twins.pop(name, None)
+        else:
+            self.stack.twins[name] = twin
+            self.state.twins[name] = str(twin.folder)
+        self.state.save()
 
     def _start_twin(self, twin: Twin) -> None:
         """Start a twin that joined earlier; its contract is registered after ours."""
