@@ -84,6 +84,21 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition | CompositionFailed:
     return Composition(text, supergraph)
 
 
+def read_subgraph(subgraph: Subgraph) -> SubgraphSchema:
+    """Read one subgraph on its own, without checks.
+
+    Raises:
+        ValueError: The SDL is not GraphQL.
+    """
+    document = parse_subgraph(subgraph)
+    if isinstance(document, CompositionIssue):
+        raise ValueError(document.message)
+    schema = SubgraphReader(subgraph, _graph_id(subgraph.name, set()), document).read()
+    note_possible(schema)
+    settle_external(schema)
+    return schema
+
+
 def _read_all(
     subgraphs: Sequence[Subgraph], issues: list[CompositionIssue]
 ) -> list[SubgraphSchema]:
@@ -209,4 +224,5 @@ __all__ = [
     "Subgraph",
     "SupergraphError",
     "compose",
+    "read_subgraph",
 ]

@@ -87,15 +87,28 @@ class Satisfiability:
                 if not item.inaccessible:
                     self._step(decider, info, item, (sites, reach), path, queue)
 
-    @staticmethod
-    def _reach(decider: Decider, type_name: str, sites: frozenset[_Site]) -> list[_Site]:
+    def _reach(self, decider: Decider, type_name: str, sites: frozenset[_Site]) -> list[_Site]:
         """Return the sites at hand, and all that keys lead to from them."""
         found: dict[_Site, None] = dict.fromkeys(sites)
-        for site in sites:
+        pending = list(sites)
+        while pending:
+            site = pending.pop()
             for graph, target in decider.moves(site.type_name, site.graph):
-                found[_Site(target, graph)] = None
-        del type_name
+                if self._shows(target, graph, type_name):
+                    target = type_name  # noqa: PLW2901 - the run-time type, once it is told
+                following = _Site(target, graph)
+                if following not in found:
+                    found[following] = None
+                    pending.append(following)
         return list(found)
+
+    def _shows(self, target: str, graph: str, type_name: str) -> bool:
+        """Tell whether an interface's look-up there reveals the run-time type."""
+        return (
+            target != type_name
+            and not self._supergraph.is_interface_object(target, graph)
+            and type_name in self._supergraph.possible_in(target, graph)
+        )
 
     def _step(
         self,
