@@ -103,6 +103,9 @@ class MemoryInbox:
         yield (source, event_id) not in self.known
         self.known.add((source, event_id))
 
+    async def forget_old(self):
+        return 0
+
 
 class MemoryOutbox:
     """An outbox that a test fills."""

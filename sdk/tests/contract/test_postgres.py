@@ -45,6 +45,9 @@ def upgrade():
     op.add_column("thing", sa.Column("note", sa.Text))
 """
 INSERT = sa.text("INSERT INTO thing (name, small) VALUES (:name, :small)")
+AGE_FIRST_TWO = sa.text(
+    "UPDATE mesh_inbox SET handled_at = now() - interval '46 days' WHERE event_id < 'evt_2'"
+)
 NAMES = sa.text("SELECT name FROM thing ORDER BY name")
 
 
@@ -154,6 +157,20 @@ async def test_a_handler_that_fails_leaves_no_mark_and_no_state(database):
     async with inbox.once("tester", "evt_1") as first:
         assert first
     assert await names(database) == []
+
+
+async def test_the_inbox_forgets_what_the_bus_no_longer_keeps(database):
+    inbox = PostgresInbox(database)
+    for number in range(3):
+        async with inbox.once("tester", f"evt_{number}"):
+            pass
+    async with database.begin() as connection:
+        await connection.execute(AGE_FIRST_TWO)
+
+    assert await inbox.forget_old() == 2
+    assert await inbox.forget_old() == 0
+    async with inbox.once("tester", "evt_2") as first:
+        assert not first
 
 
 async def test_two_processes_do_not_handle_one_event_both(database, database_url):

@@ -50,3 +50,11 @@ class Inbox(Protocol):
             True the first time; False when a committed transaction has handled it before.
         """
         ...
+
+    async def forget_old(self) -> int:
+        """Forget events that the bus no longer keeps, a bounded number at once; returns how many.
+
+        Raises:
+            UnavailableError: The store does not answer.
+        """
+        ...

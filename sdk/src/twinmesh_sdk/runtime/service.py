@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CANCEL_S: Final = 2.0
+FORGET_EVERY_S: Final = 3600.0
+FORGET_PAUSE_S: Final = 0.5
 ENSURE_RETRY_S: Final = 1.0
 
 _TWIN_API: Final = "add_TwinServiceServicer_to_server"
@@ -135,6 +137,7 @@ class TwinService:
         self._workers = Workers(self.stop)
         self._resources: list[Opened[Any]] = []
         self._consumers: list[EventConsumer] = []
+        self._inboxes: list[Inbox] = []
         self._relays: list[OutboxRelay] = []
         self._describes = False
         self._http: HttpHost | None = None
@@ -222,6 +225,9 @@ class TwinService:
         for event_type in handler.event_types:
             if event_type not in self.contract.consumes:
                 raise InvalidInputError(f"twin.yaml does not list {event_type} under consumes")
+            if inbox is not None and inbox not in self._inboxes:
+                self._inboxes.append(inbox)
+                self.add_worker(f"inbox {len(self._inboxes)}", lambda: _keep_small(inbox))
             self._consumers.append(
                 EventConsumer(
                     bus=self.nats,
@@ -418,6 +424,13 @@ class TwinService:
             f"contract {self.contract.version} ({self.contract.digest[:12]}) is {state}",
             hint="push it: `twinmesh contract push`",
         )
+
+
+async def _keep_small(inbox: Inbox) -> None:
+    """Let an inbox forget what the bus has forgotten."""
+    while True:
+        more = await inbox.forget_old()
+        await asyncio.sleep(FORGET_PAUSE_S if more else FORGET_EVERY_S)
 
 
 async def _cancel(tasks: Sequence["asyncio.Task[Any]"]) -> None:

@@ -33,7 +33,7 @@ class PostgresInbox:
             yield result.rowcount == 1
 
     async def forget_old(self) -> int:
-        """Forget marks older than KEPT, a bounded number at once; returns how many."""
+        """See `Inbox.forget_old`: marks older than KEPT."""
         table = self._table
         old = (
             sa.select(table.c.source, table.c.event_id)
