@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Final
 
 import grpc
@@ -16,6 +17,9 @@ from twinmesh_sdk.core.ids import AssetId, Tenant
 from twinmesh_sdk.core.request import acting_for
 from twinmesh_sdk.core.times import MAX_TIME, MIN_TIME
 from twinmesh_sdk.wire import timestamp
+
+LAST_TIME: Final = MAX_TIME - timedelta(seconds=1)
+"""The latest time that the registry takes: periods exclude their end."""
 
 MAX_IDS: Final = 1_000
 MAX_PAGES: Final = 100
@@ -81,7 +85,7 @@ class GrpcAssetDirectory:
                     pb.ListConfigurationsRequest(
                         asset_ids=wanted[first : first + MAX_IDS],
                         start=timestamp(MIN_TIME),
-                        end=timestamp(MAX_TIME),
+                        end=timestamp(LAST_TIME),
                     )
                 )
                 found.extend(answer.configurations)
