@@ -114,7 +114,7 @@ def down(*, as_json: bool) -> None:
 def status(*, as_json: bool) -> None:
     """Show every process: state, pid, port, memory, restarts. Exit 1 unless everything is ready."""
     with failures_told():
-        report = mesh().status()
+        report = mesh().status(memory=True)
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:

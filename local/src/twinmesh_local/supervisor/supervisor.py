@@ -247,15 +247,16 @@ class Supervisor:
 
     # -- answering -----------------------------------------------------------------------------
 
-    def status(self) -> dict[str, Any]:
-        """Return what `twinmesh status` shows."""
+    def status(self, *, memory: bool) -> dict[str, Any]:
+        """Return what `twinmesh status` shows; memory only where asked for, as it takes a while."""
+        rows = [_row(child, memory=memory) for child in self.children.values()]
         return {
             "up": self.is_up,
             "up_after_s": None if self._up_after_s is None else round(self._up_after_s, 2),
             "pid": os.getpid(),
             "graph": self.state.graph,
-            "memory_mb": round(sum(map(_memory_mb, self.children.values())), 1),
-            "processes": [_row(child) for child in self.children.values()],
+            "memory_mb": round(sum(row["memory_mb"] for row in rows), 1),
+            "processes": rows,
         }
 
     async def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,7 +266,7 @@ class Supervisor:
             TwinError: It cannot be done.
         """
         doing: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
-            "status": self._answer_status,
+            "status": lambda: self._answer_status(memory=bool(request.get("memory", True))),
             "down": self._answer_down,
             "join": lambda: self.join(Path(str(request.get("path", "")))),
         }
@@ -274,8 +275,10 @@ class Supervisor:
             raise NotFoundError(f"no such request: {request.get('do')!r}")
         return await action()
 
-    async def _answer_status(self) -> dict[str, Any]:
-        return await asyncio.to_thread(self.status)
+    async def _answer_status(self, *, memory: bool) -> dict[str, Any]:
+        if not memory:
+            return self.status(memory=False)
+        return await asyncio.to_thread(self.status, memory=True)
 
     async def _answer_down(self) -> dict[str, Any]:
         self.stopping.set()
@@ -286,14 +289,14 @@ def _memory_mb(child: Child) -> float:
     return resident_kb(child.pid) / 1024 if child.pid else 0.0
 
 
-def _row(child: Child) -> dict[str, Any]:
+def _row(child: Child, *, memory: bool) -> dict[str, Any]:
     ready_s = child.ready_after_s
     return {
         "name": child.name,
         "state": child.phase.value,
         "pid": child.pid,
         "port": child.plan.port or None,
-        "memory_mb": round(_memory_mb(child), 1),
+        "memory_mb": round(_memory_mb(child), 1) if memory else 0.0,
         "restarts": child.restarts,
         "ready_s": None if ready_s is None else round(ready_s, 2),
         "detail": child.detail[:500],
