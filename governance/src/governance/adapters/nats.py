@@ -1,7 +1,8 @@
 """The noticeboard on NATS: key-value buckets for digests, an object store for bundles."""
 
-from collections.abc import Mapping
-from typing import Final
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Final, TypeVar
 
 from nats.js.api import KeyValueConfig, ObjectStoreConfig
 from nats.js.errors import BucketNotFoundError, NoKeysError, NotFoundError, ObjectNotFoundError
@@ -15,6 +16,9 @@ CONTRACTS: Final = "contracts"
 MODELS: Final = "models"
 BUNDLES: Final = "bundles"
 HISTORY: Final = 8
+AT_ONCE: Final = 64
+
+T = TypeVar("T")
 
 
 class NatsNoticeboard:
@@ -60,16 +64,18 @@ class NatsNoticeboard:
             present = set(await store.keys())
         except NoKeysError:
             present = set()
-        written = 0
-        for key, value in wanted.items():
-            if key in present and (await store.get(key)).value == value:
-                continue
-            await store.put(key, value)
-            written += 1
-        for key in present - set(wanted):
-            await store.delete(key)
-            written += 1
-        return written
+        held = dict(
+            zip(sorted(present), await _together(map(store.get, sorted(present))), strict=True)
+        )
+        changed = [
+            (key, value)
+            for key, value in wanted.items()
+            if key not in held or held[key].value != value
+        ]
+        gone = sorted(present - wanted.keys())
+        await _together(store.put(key, value) for key, value in changed)
+        await _together(store.delete(key) for key in gone)
+        return len(changed) + len(gone)
 
     async def _bucket(self, name: str) -> KeyValue:
         try:
@@ -86,3 +92,13 @@ class NatsNoticeboard:
             return await self._bus.js.create_object_store(
                 BUNDLES, config=ObjectStoreConfig(bucket=BUNDLES, replicas=self._replicas)
             )
+
+
+async def _together(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Await calls, a bounded number at a time, and return their results in order."""
+    waiting = list(calls)
+    results: list[T] = []
+    while waiting:
+        batch, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+        results += await asyncio.gather(*batch)
+    return results

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
 
 MAX_FILES: Final = 500
+CACHED: Final = 256
 MAX_SOURCE_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -28,13 +30,26 @@ def compile_protos(sources: Mapping[str, str], wanted: list[str] | None = None) 
         raise LimitExceededError(
             f"at most {MAX_FILES} files and {MAX_SOURCE_BYTES} characters are compared at once"
         )
-    with tempfile.TemporaryDirectory(prefix="twinmesh-protoc-") as folder:
-        write_sources(Path(folder), sources)
+    return _compiled(tuple(sorted(sources.items())), tuple(sorted(wanted or sources)))
+
+
+@lru_cache(maxsize=CACHED)
+def _compiled(sources: tuple[tuple[str, str], ...], wanted: tuple[str, ...]) -> bytes:
+    """Compile once per content: what was compared once is compared again with its successor."""
+    with tempfile.TemporaryDirectory(prefix="twinmesh-protoc-", dir=_memory()) as folder:
+        write_sources(Path(folder), dict(sources))
         out = Path(folder, ".descriptors")
-        status, said = _protoc(folder, out, sorted(wanted or sources))
+        status, said = _protoc(folder, out, wanted)
         if status != 0:
             raise InvalidInputError(f"the Protobuf source does not compile: {said}")
         return out.read_bytes()
+
+
+@cache
+def _memory() -> str | None:
+    """Return a folder that lives in memory; None where there is none, for the usual one."""
+    folder = "/dev/shm"  # noqa: S108 - a private folder is made in it
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
 def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
@@ -52,19 +67,19 @@ def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
         target.write_text(text, encoding="utf-8")
 
 
-def _protoc(folder: str, out: Path, wanted: list[str]) -> tuple[int, str]:
+def _protoc(folder: str, out: Path, wanted: tuple[str, ...]) -> tuple[int, str]:
     """Run protoc, which speaks on file descriptor 2; returns its status and its words."""
     from grpc_tools import protoc  # type: ignore[import-untyped]  # noqa: PLC0415 - 8 MB
 
     arguments = [
         "protoc",
         f"-I{folder}",
-        f"-I{files('grpc_tools') / '_proto'}",
+        f"-I{_well_known()}",
         "--include_imports",
         f"--descriptor_set_out={out}",
         *wanted,
     ]
-    with tempfile.TemporaryFile() as words:
+    with tempfile.TemporaryFile(dir=folder) as words:
         kept = os.dup(2)
         try:
             os.dup2(words.fileno(), 2)
@@ -75,3 +90,8 @@ def _protoc(folder: str, out: Path, wanted: list[str]) -> tuple[int, str]:
         words.seek(0)
         said = words.read(2000).decode("utf-8", "replace").strip()
     return status, said.replace(folder + "/", "")
+
+
+@cache
+def _well_known() -> str:
+    return str(files("grpc_tools") / "_proto")

@@ -1,5 +1,6 @@
 """Register contracts."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -79,7 +80,9 @@ class PushContracts:
         changes = {
             str(bundle.service): await self._proto_changes(mesh, bundle) for bundle in bundles
         }
-        return judge(
+        # Composing many subgraphs takes seconds of computation: the doors stay open meanwhile.
+        return await asyncio.to_thread(
+            judge,
             mesh,
             bundles,
             changes,

@@ -1,0 +1,152 @@
+"""`twinmesh contract` and `twinmesh model` against governance on the real servers."""
+
+import asyncio
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from governance import app
+from governance.settings import GovernanceSettings
+from twinmesh_cli.contract import contract
+from twinmesh_cli.model import model
+from twinmesh_sdk.testing.mesh import running, settings_for
+
+pytestmark = pytest.mark.stack
+
+CHARTER = """
+name: hello
+version: {version}
+kind: domain
+decision: Greet, or not?
+fidelity: Exact.
+sources: {{mandatory: [asset-registry]}}
+freshness: [{{decision: greeting, budget_s: 3600}}]
+on_bad_data: Silence.
+authority: asset-registry for identity
+inference: None.
+governance: None needed, it has no model.
+workflow: The reader smiles.
+scale: By asset.
+owner: {{team: hello, contact: a@b.example, on_call: c@b.example}}
+value: {{metric: smiles, baseline: 0, target: 1}}
+contract: {{subgraph: schema.graphql}}
+"""
+SDL = """
+extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])
+type Query {{ greeting: String }}
+type Asset @key(fields: "id") {{ id: ID! hello: {type} }}
+"""
+
+
+@pytest.fixture
+async def service(private_nats, database_url, issuer):
+    settings = settings_for(
+        GovernanceSettings,
+        nats_url=private_nats.url,
+        issuer=issuer.url,
+        nats_user=private_nats.user,
+        nats_password=private_nats.password,
+        database_url=database_url,
+        client_id="svc-governance",
+        client_secret=issuer.secrets["svc-governance"],
+    )
+    async with running(app.build(settings)) as service:
+        yield service
+
+
+@pytest.fixture
+def twinmesh(service, issuer):
+    """Run a command as somebody, in a thread beside the service."""
+
+    async def run(group, *arguments, who="twinmesh-ci"):
+        options = ["--governance", f"127.0.0.1:{service.grpc_port}", "--token", issuer.token(who)]
+        done = await asyncio.to_thread(CliRunner().invoke, group, [*arguments, *options])
+        return done.exit_code, done.output
+
+    return run
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return a factory of project folders with a contract."""
+
+    def make(version="1.0.0", type="String"):
+        folder = tmp_path / "src" / "hello" / "contract"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "twin.yaml").write_text(CHARTER.format(version=version))
+        (folder / "schema.graphql").write_text(SDL.format(type=type))
+        return str(tmp_path)
+
+    return make
+
+
+async def test_a_project_is_pushed_by_its_folder_and_a_repeat_changes_nothing(twinmesh, project):
+    push = ("push", project(), "--url", "http://127.0.0.1:1/graphql", "--json")
+    code, said = await twinmesh(contract, *push)
+    again, repeated = await twinmesh(contract, *push)
+
+    assert (code, again) == (0, 0)
+    assert json.loads(said)["outcomes"][0]["state"] == "ACTIVE"
+    assert json.loads(said)["outcomes"][0]["changed"]
+    assert not json.loads(repeated)["outcomes"][0]["changed"]
+
+
+async def test_a_refusal_is_1_and_names_rule_field_and_remedy(twinmesh, project):
+    url = ("--url", "http://127.0.0.1:1/graphql")
+    await twinmesh(contract, "push", project(), *url)
+    code, said = await twinmesh(contract, "diff", project("1.1.0", "Int"), *url)
+    other, words = await twinmesh(contract, "push", project("1.1.0", "String!"), *url)
+
+    assert (code, other) == (1, 1)
+    assert "FIELD_CHANGED_KIND Asset.hello" in said
+    assert "NON_NULL_DOMAIN_FIELD Asset.hello" in words
+    assert "make the field nullable" in words
+
+
+async def test_a_package_is_pushed_by_its_name(twinmesh):
+    code, said = await twinmesh(contract, "push", "governance", "--url", "http://127.0.0.1:1/g")
+    listed, names = await twinmesh(contract, "list", who="erp-app")
+
+    assert (code, listed) == (0, 0)
+    assert "ACTIVE" in said
+    assert names.startswith("governance")
+
+
+async def test_what_cannot_be_tried_is_2(twinmesh, tmp_path):
+    nowhere, _ = await twinmesh(contract, "push", "no-such-thing")
+    empty, _ = await twinmesh(contract, "push", str(tmp_path))
+
+    assert (nowhere, empty) == (2, 2)
+
+
+async def test_without_the_role_nothing_is_pushed(twinmesh, project):
+    code, said = await twinmesh(
+        contract, "push", project(), "--url", "http://127.0.0.1:1/g", who="erp-app"
+    )
+
+    assert code == 1
+    assert "PERMISSION_DENIED" in said
+
+
+async def test_a_model_goes_from_submission_to_retirement(twinmesh, tmp_path):
+    artefact = tmp_path / "model.bin"
+    artefact.write_bytes(b"weights")
+    named = ("pump-condition", "1.0.0")
+    submitted, said = await twinmesh(
+        model, "submit", *named, "--artefact", str(artefact), "--back-test", "bt-1",
+        "--asset-class", "pump", "--json", who="author",
+    )  # fmt: skip
+    own, words = await twinmesh(model, "approve", *named, who="author")
+    approved, _ = await twinmesh(model, "approve", *named, who="reviewer")
+    active, shown = await twinmesh(
+        model, "activate", *named, "--from", "2020-03-09T06:00:00Z", who="reviewer"
+    )
+    retired, _ = await twinmesh(model, "retire", *named, who="reviewer")
+    _, listed = await twinmesh(model, "list", who="erp-app")
+
+    assert (submitted, own, approved, active, retired) == (0, 1, 0, 0, 0)
+    assert json.loads(said)["model"]["artefact_digest"].startswith("sha256:")
+    assert "PERMISSION_DENIED" in words
+    assert "ACTIVE from 2020-03-09T06:00:00Z" in shown
+    assert "RETIRED" in listed
