@@ -109,12 +109,7 @@ def build(settings: Settings) -> TwinService:
     service.on_event(OnVerdictChanged(judge_silence))
     service.add_relay(outbox)
     for partition in range(TELE_PARTITIONS):
-        consumer = ReadingsConsumer(
-            service.nats,
-            take_readings,
-            partition=partition,
-            batch_messages=settings.batch_messages,
-        )
+        consumer = ReadingsConsumer(service.nats, take_readings, partition=partition)
         service.add_worker(consumer.durable, consumer.run)
     service.add_worker("silence", lambda: watch_silence(store, judge_silence))
     service.add_worker("row log", lambda: prune_rows(store, service.clock, settings.rows_kept_days))

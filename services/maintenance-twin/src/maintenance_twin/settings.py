@@ -41,6 +41,3 @@ class Settings(DatabaseSettings):
         le=3_650,
         description="how long decided rows are kept for corrections, in days of plant time",
     )
-    batch_messages: int = Field(
-        default=64, ge=1, le=1_000, description="telemetry messages taken in one transaction"
-    )

@@ -35,6 +35,7 @@ from twinmesh_sdk.graphql import (
 )
 from twinmesh_sdk.runtime import current_principal, current_read_time, current_tenant
 
+READ: Final = "read"
 MAX_FILTER_ASSETS: Final = 1_000
 MAX_PER_ASSET: Final = 50
 DEFAULT_PER_ASSET: Final = 10
@@ -90,14 +91,17 @@ class Context:
         )
 
     async def _conditions(self, ids: Sequence[AssetId]) -> list[ConditionAnswer | None]:
+        current_principal().require(READ)
         found = await self.conditions(current_tenant(), ids, current_read_time())
         return [found.get(asset_id) for asset_id in ids]
 
     async def _items(self, ids: Sequence[str]) -> list[ItemAnswer | None]:
+        current_principal().require(READ)
         found = await self.work_items.get(current_tenant(), ids, current_read_time())
         return [found.get(item_id) for item_id in ids]
 
     async def _asset_items(self, ids: Sequence[AssetId]) -> list[list[ItemAnswer]]:
+        current_principal().require(READ)
         found = await self.work_items.by_asset(
             current_tenant(), ids, current_read_time(), per_asset=MAX_PER_ASSET + 1
         )
@@ -467,7 +471,7 @@ class Query:
         ] = None,
     ) -> Connection[WorkItem]:
         """Return a page of the tenant's work items."""
-        current_principal().require("read")
+        current_principal().require(READ)
         size = bounded(first)
         found = await info.context.work_items.page(
             current_tenant(),

@@ -141,9 +141,7 @@ async def test_another_tenants_item_is_not_found(store, reads):
     await store.save([Change(twin=twin_of(), items=[item])])
 
     assert await reads.items(GLOBEX, [item.work_item_id], read_at()) == {}
-    assert (
-        await reads.list_items(GLOBEX, ItemFilter(), read_at(), after=None, limit=10) == []
-    )
+    assert await reads.list_items(GLOBEX, ItemFilter(), read_at(), after=None, limit=10) == []
 
 
 async def test_state_and_events_are_saved_together(store, outbox):
@@ -270,7 +268,9 @@ async def test_a_condition_holds_until_the_next_one(store, reads):
         [
             Change(
                 twin=twin,
-                rewrites=[conditions(condition(State.BASELINING, 0), condition(State.HEALTHY, 400))],
+                rewrites=[
+                    conditions(condition(State.BASELINING, 0), condition(State.HEALTHY, 400))
+                ],
             )
         ]
     )

@@ -79,9 +79,7 @@ def test_a_healthy_skid_stays_silent(made_skid, seed):
 def test_a_loss_of_output_is_found_however_fast_it_comes(made_skid, effect, ramp_s):
     if effect == -0.03 and ramp_s == 1200:
         pytest.skip("3 % within 20 minutes is within acceptance and as slow as drift")
-    skid = made_skid(
-        effects=(("flow", effect), ("pressure", effect)), ramp_s=ramp_s, seconds=3000
-    )
+    skid = made_skid(effects=(("flow", effect), ("pressure", effect)), ramp_s=ramp_s, seconds=3000)
 
     (item,) = opened(run(skid)[0])
 
@@ -110,7 +108,9 @@ def test_the_pattern_names_the_failure_mode(made_skid, effects, expected):
     top = max(effects, key=lambda e: abs(e[1]))
     assert item.evidence[0].signal in {name for name, _ in effects}
     assert sum(e.share for e in item.evidence) == pytest.approx(1.0)
-    assert item.evidence[0].direction.value == ("ABOVE" if top[1] > 0 else "BELOW") or len(effects) > 1
+    assert (
+        item.evidence[0].direction.value == ("ABOVE" if top[1] > 0 else "BELOW") or len(effects) > 1
+    )
 
 
 def test_a_fault_that_goes_away_closes_its_item_after_the_healthy_time(made_skid):

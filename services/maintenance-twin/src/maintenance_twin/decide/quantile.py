@@ -72,9 +72,9 @@ def f_quantile(upper: float, d1: float, d2: float) -> float:
     if not 0.0 < upper < 1.0 or d1 <= 0 or d2 <= 0:
         raise InvalidInputError(f"need 0 < upper < 1 and degrees > 0, got {upper=} {d1=} {d2=}")
     low, high = 0.0, 1.0
-    while f_upper_tail(high, d1, d2) > upper and high < 1e12:
+    while f_upper_tail(high, d1, d2) > upper and high < 1e300:
         low, high = high, high * 2.0
-    for _ in range(100):
+    for _ in range(200):
         middle = 0.5 * (low + high)
         if f_upper_tail(middle, d1, d2) > upper:
             low = middle

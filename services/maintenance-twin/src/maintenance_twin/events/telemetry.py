@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from nats import errors as nats_errors
@@ -13,6 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from prometheus_client import Counter
 
 from maintenance_twin import wire
+from maintenance_twin.ports import Change
 from maintenance_twin.usecases import AssetReadings, JudgeSilence, TakeReadings
 from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.adapters.nats import MeshNats
@@ -23,7 +25,7 @@ log = logging.getLogger(__name__)
 
 STREAM: Final = "TELE"
 FETCH_S: Final = 5.0
-ACK_WAIT_S: Final = 60.0
+ACK_WAIT_S: Final = 6.0
 FIRST_RETRY_S: Final = 0.25
 LAST_RETRY_S: Final = 5.0
 
@@ -36,25 +38,18 @@ REFUSED: Final = Counter(
 
 
 class ReadingsConsumer:
-    """Takes one partition of readings, in order, one batch in flight.
+    """Takes one partition of readings, in order, one message in flight.
 
     Twice: rows up to the watermark are decided, and a repeat of the rest puts the same values in
-    the same places. A batch that fails is tried again until it is taken: its readings wait in the
-    stream, and those behind them too, so none is overtaken or lost.
+    the same places. A message that fails is tried again until it is taken: its readings wait in
+    the stream, and those behind them too, so none is overtaken or lost. As only one message is in
+    flight, that holds after a crash, and over several replicas, too.
     """
 
-    def __init__(
-        self,
-        bus: MeshNats,
-        take_readings: TakeReadings,
-        *,
-        partition: int,
-        batch_messages: int,
-    ) -> None:
+    def __init__(self, bus: MeshNats, take_readings: TakeReadings, *, partition: int) -> None:
         self._bus = bus
         self._take_readings = take_readings
         self._partition = partition
-        self._batch = batch_messages
 
     @property
     def durable(self) -> str:
@@ -81,10 +76,10 @@ class ReadingsConsumer:
             stream=STREAM,
             config=ConsumerConfig(
                 filter_subject=subject,
-                ack_policy=AckPolicy.ALL,
+                ack_policy=AckPolicy.EXPLICIT,
                 deliver_policy=DeliverPolicy.ALL,
                 ack_wait=ACK_WAIT_S,
-                max_ack_pending=self._batch,
+                max_ack_pending=1,
                 max_deliver=-1,
             ),
         )
@@ -92,63 +87,71 @@ class ReadingsConsumer:
     async def _consume(self, subscription: JetStreamContext.PullSubscription) -> None:
         while True:
             try:
-                messages = await subscription.fetch(self._batch, timeout=FETCH_S)
+                messages = await subscription.fetch(1, timeout=FETCH_S)
             except nats_errors.TimeoutError:
                 if self._bus.connected:
                     # A server that lost the consumer answers with silence: look for it.
                     await self._bus.js.consumer_info(STREAM, self.durable)
                 continue
-            messages.sort(key=lambda m: m.metadata.sequence.stream)
-            await self._until_taken(messages)
-            await messages[-1].ack_sync(timeout=FETCH_S)
-
-    async def _until_taken(self, messages: Sequence[Msg]) -> None:
-        """Take a batch, however often it needs: an outage keeps it waiting, nothing drops it."""
-        batch = [part for message in messages for part in _read(message)]
-        pause = FIRST_RETRY_S
-        while True:
-            try:
-                await self._take(messages, batch)
-                return
-            except TwinError as error:
-                log.warning(
-                    "readings wait",
-                    extra={
-                        "consumer": self.durable,
-                        "code": error.code.value,
-                        "error": str(error)[:300],
-                    },
-                )
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LAST_RETRY_S)
             for message in messages:
-                await message.in_progress()
+                await self._until_taken(message)
+                await message.ack_sync(timeout=FETCH_S)
 
-    async def _take(self, messages: Sequence[Msg], batch: Sequence[AssetReadings]) -> None:
-        causes = [trace for m in messages if (trace := _trace(m))]
-        with tracing.span("take readings", parent=causes[-1] if causes else "", links=causes[:-1]):
-            changes = await self._take_readings(batch)
-        TAKEN.inc(sum(len(part.readings) for part in batch))
+    async def _until_taken(self, message: Msg) -> None:
+        """Take a message, however often it needs: an outage keeps it waiting, nothing drops it."""
+        holding = asyncio.create_task(_hold(message))
+        try:
+            readings = _read(message)
+            pause = FIRST_RETRY_S
+            while not await self._taken(message, readings):
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_RETRY_S)
+        finally:
+            holding.cancel()
+
+    async def _taken(self, message: Msg, readings: Sequence[AssetReadings]) -> bool:
+        try:
+            with tracing.span("take readings", parent=_trace(message)):
+                changes = await self._take_readings(readings)
+        except TwinError as error:
+            log.warning(
+                "readings wait",
+                extra={
+                    "consumer": self.durable,
+                    "code": error.code.value,
+                    "error": str(error)[:300],
+                },
+            )
+            return False
+        TAKEN.inc(sum(len(part.readings) for part in readings))
         for change in changes:
-            for item in change.items:
-                with tracing.span(
-                    f"work item {item.status.value.lower()}",
-                    parent=item.trace_id or change.traceparent,
-                    attributes={
-                        "twin.work_item": item.work_item_id,
-                        "twin.asset": str(item.asset_id),
-                        "twin.failure_mode": item.failure_mode.value,
-                    },
-                ):
-                    log.info(
-                        "work item",
-                        extra={
-                            "work_item": item.work_item_id,
-                            "asset": str(item.asset_id),
-                            "status": item.status.value,
-                            "failure_mode": item.failure_mode.value,
-                        },
-                    )
+            _tell(change)
+        return True
+
+
+async def _hold(message: Msg) -> None:
+    """Keep the server from sending a message again while it is worked on."""
+    while True:
+        await asyncio.sleep(ACK_WAIT_S / 3)
+        with suppress(nats_errors.Error, OSError):
+            await message.in_progress()
+
+
+def _tell(change: Change) -> None:
+    """Log what a change says about work items, in the trace of what tipped it."""
+    for item in change.items:
+        named = {
+            "work_item": item.work_item_id,
+            "asset": str(item.asset_id),
+            "status": item.status.value,
+            "failure_mode": item.failure_mode.value,
+        }
+        with tracing.span(
+            f"work item {item.status.value.lower()}",
+            parent=item.trace_id or change.traceparent,
+            attributes={f"twin.{name}": value for name, value in named.items()},
+        ):
+            log.info("work item", extra=named)
 
 
 def _trace(message: Msg) -> str:

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from twinmesh_sdk.core.times import OPEN_US
 
@@ -26,16 +27,17 @@ class Configurations:
 
     @classmethod
     def of(cls, spans: Iterable[Span]) -> "Configurations":
-        """Order the spans; where two overlap, which the registry rules out, the later wins."""
+        """Order the spans; where two overlap, which the registry rules out, the later start wins."""
         ordered = sorted(s for s in spans if s.from_us < s.to_us)
-        kept: list[Span] = []
-        for span in ordered:
-            if kept and span.from_us < kept[-1].to_us:
-                last = kept.pop()
-                if last.from_us < span.from_us:
-                    kept.append(Span(last.from_us, span.from_us, last.configuration_id))
-            kept.append(span)
-        return cls(tuple(kept))
+        if all(one.to_us <= other.from_us for one, other in pairwise(ordered)):
+            return cls(tuple(ordered))
+        edges = sorted({edge for s in ordered for edge in (s.from_us, s.to_us)})
+        pieces = []
+        for start, end in pairwise(edges):
+            over = [s for s in ordered if s.from_us <= start and end <= s.to_us]
+            if over:
+                pieces.append(Span(start, end, over[-1].configuration_id))
+        return cls(tuple(pieces))
 
     def at(self, t_us: int) -> Span:
         """Return the version valid at a time; a span without id where there is none."""

@@ -131,14 +131,18 @@ class TakeReadings:
         return change
 
     def _hear_again(self, change: Change) -> None:
-        """End the silence of an asset whose mandatory inputs are young enough again."""
+        """End the silence of an asset whose mandatory inputs are young enough again.
+
+        It lasted until now, for until now nothing could be said; readings that were held up on
+        the way fill the history, not the silence.
+        """
         twin = change.twin
         if twin.silent_us is None:
             return
         now_us = to_us(self._clock.plant_now(twin.tenant))
         if now_us - twin.oldest_us > self._budget.budget_s * US:
             return
-        heard_us = max(twin.silent_us, twin.oldest_us)
+        heard_us = max(twin.silent_us, now_us)
         twin.silent_us = None
         change.rewrites.append(ConditionRewrite(Axis.FRESHNESS, heard_us, ()))
         condition = twin.evaluation.condition
