@@ -80,7 +80,8 @@ def test_every_run_gets_a_baseline_and_an_interval_and_strong_closings_waste_ene
         healthy = flow[:400].mean()
         lost = 1.0 - flow[first:last].mean() / healthy
         print(
-            f"{path.name}: {baseline.specific_energy_j_per_m3 / 3.6e6:.3f} kWh/m3, flow -{lost:.1%}, "
+            f"{path.name}: {baseline.specific_energy_j_per_m3 / 3.6e6:.3f} kWh/m3, "
+            f"flow -{lost:.1%}, "
             f"wasted {waste.wasted_j / 3600:.2f} Wh [{waste.lo90_j / 3600:.2f}, "
             f"{waste.hi90_j / 3600:.2f}]"
         )

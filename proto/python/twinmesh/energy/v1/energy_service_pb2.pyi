@@ -73,7 +73,7 @@ class EstimateWasteRequest(_message.Message):
     WINDOWS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]:
-        """At most 200 windows, of at most 31 days each."""
+        """At most 200 windows, of at most 366 days each."""
 
     def __init__(
         self,

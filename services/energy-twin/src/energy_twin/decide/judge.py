@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+import numpy as np
+
+from energy_twin.decide.meters import Counted
 from energy_twin.decide.steps import CURRENT_TIMES_VOLTAGE
 from energy_twin.model.baseline import METHOD, HeldBaseline
 from energy_twin.model.estimate import Waste, Window
 from energy_twin.model.series import Role, Series, SignalUse
-from twinmesh_sdk.core.times import from_us
+from twinmesh_sdk.core.times import from_us, to_us
 from twinmesh_sdk.core.trust import (
     Budget,
     Quality,
@@ -27,7 +30,8 @@ def input_trust(
     use: SignalUse, series: Series, *, at: datetime, budget: Budget, speed: float
 ) -> Trust:
     """Return how fresh a signal was at a time: the window's end, or now when that is sooner."""
-    observed = from_us(int(series.times_us[-1])) if series.size else None
+    upto = int(np.searchsorted(series.times_us, to_us(at), side="right"))
+    observed = from_us(int(series.times_us[upto - 1])) if upto else None
     return Trust(
         verdict=freshness(
             observed_at=observed,
@@ -40,7 +44,7 @@ def input_trust(
         decision=budget.decision,
         budget_s=budget.budget_s,
         age_s=None if observed is None else max(0.0, (at - observed).total_seconds()),
-        reasons=() if series.size else (Reason("NO_READINGS", use.name, "none in the window"),),
+        reasons=() if upto else (Reason("NO_READINGS", use.name, "none in the window"),),
     )
 
 
@@ -99,5 +103,31 @@ def _with_doubts(
     if any(h.baseline.learned.power_source == CURRENT_TIMES_VOLTAGE for h in applied):
         trust = trust.because(
             Reason("DERIVED_POWER", "power", "apparent power: current x voltage, power factor one")
+        )
+    return trust
+
+
+def meter_trust(
+    use: SignalUse,
+    series: Series,
+    counted: Counted,
+    *,
+    at: datetime,
+    budget: Budget,
+    speed: float,
+) -> Trust:
+    """Return how far the total of a day can be trusted: fresh at its end, covered, not in doubt."""
+    trust = input_trust(use, series, at=at, budget=budget, speed=speed)
+    length_s = (counted.day.to_us - counted.day.from_us) / 1e6
+    covered = counted.covered_s / length_s
+    if covered < ENOUGH_COVERAGE:
+        trust = trust.degraded(
+            Quality.UNCERTAIN,
+            Reason("INCOMPLETE_INPUT", use.name, f"{covered:.0%} of the day is covered"),
+        )
+    if counted.uncertain:
+        trust = trust.degraded(
+            Quality.UNCERTAIN,
+            Reason("UNCERTAIN_INPUT", use.name, "Uncertain, or a register ran backwards"),
         )
     return trust

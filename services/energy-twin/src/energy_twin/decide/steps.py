@@ -1,5 +1,6 @@
 """Step functions of time: a reading holds until the next one, but not for ever."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,3 +118,23 @@ def _held(
     found = np.maximum(last, 0)
     fresh = (last >= 0) & (at_us < series.times_us[found] + hold_us(use))
     return series.values[found], series.grades[found], fresh
+
+
+def roles_used(uses: Iterable[SignalUse]) -> tuple[SignalUse, ...]:
+    """Return the signals from which power and flow are had; a signal named power wins."""
+    by_role = {use.role: use for use in sorted(uses, key=lambda use: use.signal_id)}
+    wanted: tuple[Role, ...]
+    if Role.POWER in by_role:
+        wanted = (Role.POWER, Role.FLOW)
+    else:
+        wanted = (Role.CURRENT, Role.VOLTAGE, Role.FLOW)
+    return tuple(by_role[role] for role in wanted if role in by_role)
+
+
+def missing_roles(inputs: Inputs) -> tuple[Role, ...]:
+    """Return what would have to be measured for power and flow to be known."""
+    missing = [] if Role.FLOW in inputs else [Role.FLOW]
+    if Role.POWER not in inputs:
+        derived = [role for role in (Role.CURRENT, Role.VOLTAGE) if role not in inputs]
+        missing += [Role.POWER] if len(derived) == 2 else derived
+    return tuple(missing)
