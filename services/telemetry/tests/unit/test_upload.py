@@ -35,6 +35,13 @@ def test_unix_times_and_a_declared_zone_are_read():
     assert local.observed_us.tolist() == [NOW]
 
 
+def test_an_hour_that_the_clocks_repeat_means_its_first_run():
+    body = "ts,device,signal,value\n2025-10-26 00:59:00,a,b,1\n2025-10-26 01:30:00,a,b,2"
+    stamps = csv(body, zone="Europe/London").observed_us
+
+    assert stamps.tolist()[1] - stamps.tolist()[0] == 31 * 60 * 1_000_000
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [

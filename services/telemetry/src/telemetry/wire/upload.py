@@ -254,18 +254,32 @@ def _number(text: str) -> float:
 
 
 def _csv_times(cells: pa.ChunkedArray, zone: str, faults: _Faults) -> Ints:
-    """Read stamps: all with a zone at once where they are, one by one otherwise."""
+    """Read stamps: all at once where they are of one form, one by one otherwise."""
     cells = pc.utf8_trim_whitespace(cells)
-    try:
-        moments = pc.cast(cells, pa.timestamp("us", tz="UTC"))
-        us = np.asarray(pc.cast(moments, pa.int64()).to_numpy(), np.int64)
+    found = _zone(zone)
+    for form in (_zoned, _local) if found else (_zoned,):
+        try:
+            us = form(cells, zone)
+        except pa.ArrowInvalid:
+            continue
         if us.min() >= MIN_US and us.max() < MAX_US:
             return us
-    except pa.ArrowInvalid:
-        pass
-    found = _zone(zone)
     read: Ints = _each(cells.to_pylist(), lambda c: _moment(_unix(c), found), np.int64, faults)
     return read
+
+
+def _zoned(cells: pa.ChunkedArray, zone: str) -> Ints:
+    """Read stamps that state a zone."""
+    del zone
+    moments = pc.cast(cells, pa.timestamp("us", tz="UTC"))
+    return np.asarray(pc.cast(moments, pa.int64()).to_numpy(), np.int64)
+
+
+def _local(cells: pa.ChunkedArray, zone: str) -> Ints:
+    """Read stamps without a zone; an hour that the clocks repeat or skip is left to `_moment`."""
+    local = pc.cast(cells, pa.timestamp("us"))
+    moments = pc.assume_timezone(local, zone, ambiguous="raise", nonexistent="raise")
+    return np.asarray(pc.cast(moments, pa.int64()).to_numpy(), np.int64)
 
 
 def _unix(text: str) -> str | float:
