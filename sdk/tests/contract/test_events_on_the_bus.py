@@ -92,6 +92,17 @@ class Heard:
         self.events.append(envelope.id)
 
 
+class Stuck:
+    """A handler that never comes back."""
+
+    event_types = (TYPE,)
+    begun = False
+
+    async def __call__(self, envelope):
+        self.begun = True
+        await asyncio.Event().wait()
+
+
 class MemoryInbox:
     """Remembers what was handled without a failure."""
 
@@ -315,6 +326,20 @@ async def test_an_event_that_cannot_be_trusted_is_put_aside(registered, change, 
 
     assert message.headers["tm-reason-code"] == code
     assert heard.calls == 0
+
+
+async def test_what_a_stopped_process_had_in_hand_is_delivered_elsewhere_at_once(registered):
+    stuck = Stuck()
+    for version in range(5):
+        await registered.publisher.publish(event(version))
+    async with running(registered.consumer(stuck).run()):
+        await eventually(lambda: stuck.begun)
+    heard = Heard()
+
+    async with running(registered.consumer(heard).run()):
+        await eventually(lambda: len(heard.events) == 5)
+
+    assert len(set(heard.events)) == 5
 
 
 async def test_a_bug_does_not_stop_the_events_after_it(registered):

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections import deque
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -39,7 +41,7 @@ STREAM: Final = "EVENTS"
 BATCH: Final = 16
 FETCH_S: Final = 5.0
 HANDLE_S: Final = 20.0
-ACK_WAIT_S: Final = 60.0
+ACK_WAIT_S: Final = 10.0
 MAX_IN_FLIGHT: Final = 64
 BUG_ATTEMPTS: Final = 5
 UNREGISTERED_ATTEMPTS: Final = 4
@@ -123,8 +125,24 @@ class EventConsumer:
                     # A server that lost the consumer answers with silence: look for it.
                     await self._bus.js.consumer_info(STREAM, self.durable)
                 continue
-            for message in messages:
-                await self._receive(message)
+            await self._work_through(messages)
+
+    async def _work_through(self, messages: Sequence[Msg]) -> None:
+        """Handle a batch, and keep what waits from being delivered again meanwhile.
+
+        What is left when this ends early is given back at once, to be delivered elsewhere.
+        """
+        waiting = deque(messages)
+        keeping = asyncio.create_task(_keep(waiting))
+        try:
+            while waiting:
+                await self._receive(waiting[0])
+                waiting.popleft()
+        finally:
+            keeping.cancel()
+            for message in waiting:
+                with suppress(nats_errors.Error, OSError):
+                    await message.nak()
 
     async def _receive(self, message: Msg) -> None:
         """Handle one message; its failure is settled here, the loop goes on."""
@@ -225,6 +243,15 @@ class EventConsumer:
         )
         await message.term()
         HANDLED.labels(self._type, "quarantined").inc()
+
+
+async def _keep(waiting: Collection[Msg]) -> None:
+    """Tell the server, again and again, that these messages are being worked on."""
+    while True:
+        await asyncio.sleep(ACK_WAIT_S / 3)
+        for message in list(waiting):
+            with suppress(nats_errors.Error, OSError):
+                await message.in_progress()
 
 
 def _verdict(error: Exception, attempt: int) -> tuple[str, bool]:
