@@ -96,6 +96,8 @@ class ReadingsConsumer:
                     # A server that lost the consumer answers with silence: look for it.
                     await self._bus.js.consumer_info(STREAM, self.durable)
                 continue
+            if not messages:  # an answer of the server that carried none
+                continue
             messages.sort(key=lambda message: message.metadata.sequence.stream)
             await self._until_taken(messages)
             await messages[-1].ack_sync(timeout=FETCH_S)
