@@ -118,14 +118,14 @@ class EventConsumer:
 
     async def _consume(self, subscription: JetStreamContext.PullSubscription) -> None:
         while True:
-            try:
+            messages: Sequence[Msg] = ()
+            with suppress(nats_errors.TimeoutError):
                 messages = await subscription.fetch(BATCH, timeout=FETCH_S)
-            except nats_errors.TimeoutError:
-                if self._bus.connected:
-                    # A server that lost the consumer answers with silence: look for it.
-                    await self._bus.js.consumer_info(STREAM, self.durable)
-                continue
-            await self._work_through(messages)
+            if messages:
+                await self._work_through(messages)
+            elif self._bus.connected:
+                # A server that lost the consumer answers with silence: look for it.
+                await self._bus.js.consumer_info(STREAM, self.durable)
 
     async def _work_through(self, messages: Sequence[Msg]) -> None:
         """Handle a batch, and keep what waits from being delivered again meanwhile.
