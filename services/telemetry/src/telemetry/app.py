@@ -31,7 +31,6 @@ from telemetry.usecases.quarantine import ListQuarantine, ReplayQuarantine
 from telemetry.usecases.reads import ReadAssets, ReadHistory, ReadIngestStatus, ReadLatest
 from telemetry.usecases.rollups import RefreshRollups
 from telemetry.wire.batch import encode_raw_batch
-from twinmesh.assets.v1.asset_registry_service_pb2_grpc import AssetRegistryServiceStub
 from twinmesh.telemetry.v1.telemetry_service_pb2_grpc import add_TelemetryServiceServicer_to_server
 from twinmesh.twin.v1.twin_service_pb2_grpc import add_TwinServiceServicer_to_server
 from twinmesh_sdk.adapters.postgres import Database, PostgresInbox, PostgresOutbox
@@ -71,9 +70,7 @@ def build(settings: Settings) -> TwinService:
     quarantine = PostgresQuarantineStore(database, clock)
     alerts = PostgresAlertStore(database, outbox)
     raw, board = NatsRawStream(bus), SignalBoard()
-    registry = RegistrySignalDirectory(
-        lambda: AssetRegistryServiceStub(service.peer("assets")), clock
-    )
+    registry = RegistrySignalDirectory(service.peer("assets"), clock)
 
     latest = ReadLatest(
         store=store, directory=registry, budgets=service.contracts.budgets, clock=clock

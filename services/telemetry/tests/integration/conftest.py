@@ -113,9 +113,7 @@ class Rig:
         self.store = ClickHouseReadingStore(self.clickhouse)
         self.ledger = PostgresLedger(self.database)
         self.quarantine = PostgresQuarantineStore(self.database, clock)
-        self.directory = RegistrySignalDirectory(
-            lambda: assets_grpc.AssetRegistryServiceStub(self.channel), clock
-        )
+        self.directory = RegistrySignalDirectory(self.channel, clock)
         self.raw = NatsRawStream(self.bus)
         self.replay = ReplayQuarantine(
             store=self.quarantine, stream=self.raw, directory=self.directory, clock=clock

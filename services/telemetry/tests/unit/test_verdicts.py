@@ -49,7 +49,8 @@ def test_a_change_is_told_once_with_the_moment_it_became_true(signal):
 
     assert tick(1) == [(Verdict.FRESH, 1, from_us(NOW + 1_000_000))]
     assert tick(2) == []
-    assert tick(3.5) == [(Verdict.LATE, 2, from_us(NOW) + timedelta(seconds=3))]
+    assert tick(4.5) == []
+    assert tick(5.5) == [(Verdict.LATE, 2, from_us(NOW) + timedelta(seconds=3))]
     assert tick(61) == [(Verdict.STALE, 3, from_us(NOW) + timedelta(seconds=60))]
     assert tick(1000) == []
 

@@ -2,9 +2,11 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+import grpc
 
 from telemetry.decide.resolve import Resolution, Wanted
 from telemetry.model.signal import ForeignName, Signal
@@ -63,13 +65,12 @@ class RegistrySignalDirectory:
     forgotten when the registry announces a change, and after KNOWN_S in any case.
 
     Args:
-        stub: The registry; it is made when the process has opened its channels.
+        channel: Leads to the registry.
+        clock: Plant time, as of which definitions are asked for.
     """
 
-    def __init__(
-        self, stub: "Callable[[], pb_grpc.AssetRegistryServiceAsyncStub]", clock: Clock
-    ) -> None:
-        self._stub = stub
+    def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
+        self._stub = pb_grpc.AssetRegistryServiceStub(channel)
         self._clock = clock
         self._sources: OrderedDict[tuple[str, str], _Source] = OrderedDict()
         self._by_id: OrderedDict[tuple[str, str], tuple[float, Signal]] = OrderedDict()
@@ -186,7 +187,7 @@ class RegistrySignalDirectory:
                     page_size=PAGE,
                     page_token=token,
                 )
-                response = await self._stub().ListSignals(request)
+                response = await self._stub.ListSignals(request)
                 found.extend(signal_from_pb(tenant, s) for s in response.signals)
                 token = response.next_page_token
                 if not token:

@@ -25,6 +25,9 @@ from twinmesh_sdk.core.trust import (
 from twinmesh_sdk.core.trust import Reason as TrustReason
 
 US: Final = 1_000_000
+LATE_GRACE_S: Final = 2.0
+"""Wall seconds that LATE has to last before it is announced: readings travel in batches, and a
+value that is late at every other tick would be an event at every tick."""
 _CODES: Final = (Verdict.FRESH, Verdict.LATE, Verdict.STALE, Verdict.UNASSESSED)
 _FRESH, _LATE, _STALE, _UNASSESSED = range(4)
 
@@ -64,17 +67,20 @@ class Watch:
         )
 
 
-def verdict_codes(watch: Watch, *, now_us: int, speed: float) -> npt.NDArray[np.uint8]:
+def verdict_codes(
+    watch: Watch, *, now_us: int, speed: float, late_grace_us: float = 0.0
+) -> npt.NDArray[np.uint8]:
     """Judge every pair; the same rule as `twinmesh_sdk.core.trust.freshness`, on columns.
 
     Args:
         watch: What to judge.
         now_us: Plant time.
         speed: Plant seconds per wall second.
+        late_grace_us: How long beyond three cadences a value still passes for FRESH.
     """
     age_us = now_us - watch.advanced_us
     code = np.full(len(watch.pairs), _LATE, np.uint8)
-    code[age_us <= FRESH_CADENCES * watch.cadence_us] = _FRESH
+    code[age_us <= FRESH_CADENCES * watch.cadence_us + late_grace_us] = _FRESH
     code[age_us > watch.budget_us] = _STALE
     code[watch.budget_us < CLOCK_RESOLUTION_S * speed * US] = _UNASSESSED
     return code
@@ -97,7 +103,9 @@ def changes(
         speed: Plant seconds per wall second.
         limit: Most changes to return; the rest is found again next time.
     """
-    codes = verdict_codes(watch, now_us=now_us, speed=speed)
+    codes = verdict_codes(
+        watch, now_us=now_us, speed=speed, late_grace_us=LATE_GRACE_S * speed * US
+    )
     found: list[VerdictChange] = []
     for pair, code in zip(watch.pairs, codes.tolist(), strict=True):
         before = known.get((pair.signal.signal_id, pair.budget.decision))
