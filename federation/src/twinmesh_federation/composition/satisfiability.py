@@ -27,6 +27,14 @@ class _Site:
     provided: Selections | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A site, and the one at hand that keys lead there from."""
+
+    site: _Site
+    start: _Site
+
+
 _State = tuple[str, frozenset[_Site]]
 
 
@@ -85,21 +93,23 @@ class Satisfiability:
             reach = self._reach(decider, type_name, sites)
             for item in info.fields.values():
                 if not item.inaccessible:
-                    self._step(decider, info, item, (sites, reach), path, queue)
+                    self._step(decider, info, item, reach, path, queue)
 
-    def _reach(self, decider: Decider, type_name: str, sites: frozenset[_Site]) -> list[_Site]:
-        """Return the sites at hand, and all that keys lead to from them."""
-        found: dict[_Site, None] = dict.fromkeys(sites)
+    def _reach(self, decider: Decider, type_name: str, sites: frozenset[_Site]) -> list[_Way]:
+        """Return the sites at hand, and all that keys lead to from each of them."""
+        found: dict[_Way, None] = {_Way(site, site): None for site in sites}
         pending = list(sites)
+        started = set(sites)
         while pending:
-            site = pending.pop()
-            for graph, target in decider.moves(site.type_name, site.graph):
+            start = pending.pop()
+            for graph, target in decider.moves(start.type_name, start.graph):
+                found[_Way(_Site(target, graph), start)] = None
                 if self._shows(target, graph, type_name):
-                    target = type_name  # noqa: PLW2901 - the run-time type, once it is told
-                following = _Site(target, graph)
-                if following not in found:
-                    found[following] = None
-                    pending.append(following)
+                    shown = _Site(type_name, graph)
+                    found[_Way(shown, shown)] = None
+                    if shown not in started:
+                        started.add(shown)
+                        pending.append(shown)
         return list(found)
 
     def _shows(self, target: str, graph: str, type_name: str) -> bool:
@@ -115,20 +125,18 @@ class Satisfiability:
         decider: Decider,
         info: TypeInfo,
         item: FieldInfo,
-        at: tuple[frozenset[_Site], list[_Site]],
+        reach: list[_Way],
         path: str,
         queue: deque[tuple[_State, str]],
     ) -> None:
-        home, reach = at
         following: dict[str, set[_Site]] = {}
         found = False
-        for site in reach:
+        for way in reach:
+            site = way.site
             join = decider.resolvable(site.type_name, item.name, site.graph, site.provided)
             if join is None:
                 continue
-            if join.requires is not None and not self._attainable(
-                decider, join.requires, home, site
-            ):
+            if join.requires is not None and not self._attainable(decider, join.requires, way):
                 continue
             found = True
             ref = join.type or self._supergraph.types[site.type_name].fields[item.name].type
@@ -149,15 +157,11 @@ class Satisfiability:
         for name, sites in following.items():
             queue.append(((name, frozenset(sites)), where))
 
-    def _attainable(
-        self, decider: Decider, requires: Selections, home: frozenset[_Site], site: _Site
-    ) -> bool:
-        if self._changes_hands(requires, site.type_name):
+    def _attainable(self, decider: Decider, requires: Selections, way: _Way) -> bool:
+        start = way.start
+        if self._changes_hands(requires, way.site.type_name):
             return False
-        return any(
-            not decider.decide(requires, start.type_name, start.graph, start.provided).failed
-            for start in (*home, site)
-        )
+        return not decider.decide(requires, start.type_name, start.graph, start.provided).failed
 
     def _changes_hands(self, requires: Selections, type_name: str) -> bool:
         """Tell whether a requirement rests on a progressively overridden field.
