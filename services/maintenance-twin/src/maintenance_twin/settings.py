@@ -21,7 +21,7 @@ class Settings(DatabaseSettings):
         description="healthy time after which an open work item closes, in seconds of plant time",
     )
     false_alarm_probability: float = Field(
-        default=1e-5, gt=0, lt=0.5, description="of one chart point, under health"
+        default=1e-3, gt=0, lt=0.5, description="of one chart point, under health"
     )
     persistence_s: float = Field(
         default=180.0,

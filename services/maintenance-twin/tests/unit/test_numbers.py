@@ -156,14 +156,14 @@ def test_a_chart_of_healthy_rows_stays_below_its_limit(seed, autocorrelation):
         chart.step(int(times[row]), values, frozen=False)
         above += chart.t_squared() > 1.0
 
-    assert above <= 12  # one excursion of the EWMA's length at most, of 1,200 rows
+    assert above <= 60  # one excursion of two time constants at most, of 1,200 rows
 
 
 def test_autocorrelation_is_paid_for_with_independent_rows():
     worth = [learned(autocorrelation=a).effective_rows for a in (0.0, 0.8, 0.95)]
 
-    assert worth[0] > worth[1] > worth[2]
-    assert worth[1] < 150
+    assert worth[0] >= worth[1] > worth[2]
+    assert worth[0] < 50  # of 400 rows: that few slow swings fit into them
 
 
 def test_a_spike_teaches_nothing():

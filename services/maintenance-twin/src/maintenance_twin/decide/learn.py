@@ -80,11 +80,14 @@ def _level_covariance(deviations: Array, weight: float) -> tuple[Array, Array, A
     discounted by (1-w) per lag; the mean of n rows has the long-run variance over n.
 
     Returns:
-        Covariance of a single row, of the level, and the independent rows per signal.
+        Covariance of a single row, of the level, and what the estimate is worth per signal, in
+        independent rows.
 
     Source:
         Newey and West, Econometrica 55 (1987): Bartlett weights keep the sum positive definite;
-        lags up to a quarter of the rows.
+        lags up to a quarter of the rows. Priestley, Spectral Analysis and Time Series, 6.2.4: an
+        estimate with lag weights w has 2 n / sum(w squared) degrees of freedom, some thirty for
+        400 rows: so few slow swings fit into them.
     """
     rows = deviations.shape[0]
     lags = max(1, rows // 4)
@@ -98,7 +101,10 @@ def _level_covariance(deviations: Array, weight: float) -> tuple[Array, Array, A
     level *= weight / (2.0 - weight)
     own = np.diag(single)
     worth = rows * own / np.maximum(np.diag(long_run), np.finfo(float).tiny)
-    return single, level + long_run / rows, np.clip(worth, 2.0, rows)
+    discounts = 1.0 + 2.0 * sum(
+        ((1.0 - lag / (lags + 1.0)) * (1.0 - weight) ** lag) ** 2 for lag in range(1, lags + 1)
+    )
+    return single, level + long_run / rows, np.clip(worth, 2.0, 2.0 * rows / discounts)
 
 
 def _shrunk(covariance: Array, effective_rows: float) -> Array:

@@ -19,8 +19,8 @@ class Tuning:
         reference_s: Time constant of the reference that follows the healthy level's drift: thirty
             times slower than the level, so that a fault cannot hide in it before it is noticed.
         false_alarm_probability: Of one chart point, under health. With one independent point per
-            two time constants (a minute), 1e-5 is one false point in ten weeks; an item needs
-            `persistence_share` of a window of them.
+            two time constants (a minute), 1e-3 is one false point in 17 hours; an item needs three
+            in a row (k of n) which also matter: 1e-9 per minute, one in some centuries.
         persistence_s: Length of the window that must deviate.
         persistence_share: Share of its rows that must deviate: k of n.
         release_ratio: A deviating row stops deviating below this share of the limits (hysteresis).
@@ -39,7 +39,7 @@ class Tuning:
     baseline_rows: int = 400
     level_s: float = 30.0
     reference_s: float = 900.0
-    false_alarm_probability: float = 1e-5
+    false_alarm_probability: float = 1e-3
     persistence_s: float = 180.0
     persistence_share: float = 0.75
     release_ratio: float = 0.5
