@@ -21,7 +21,7 @@ query ($name: String!) {
       id
       trip: latest(for: "trip") { value ageS budgetS verdict }
       review: latest(for: "review") { value ageS budgetS verdict }
-      energy: latest(for: "energy") { value ageS budgetS verdict }
+      energy: latest(for: "monthly-energy") { value ageS budgetS verdict }
     }
   }
 }

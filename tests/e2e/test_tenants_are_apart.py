@@ -36,7 +36,7 @@ def secret(live):
     sent = live.send_csv(source, f"device,signal,ts,value\n{name},flow,2026-01-01T00:00:00Z,0.5\n")
     assert sent.status == 202, sent.body
     query = """query ($name: String!) { assetByAlias(system: "plant", value: $name) {
-        id signals { id latest(for: "energy") { value } } } }"""
+        id signals { id latest(for: "monthly-energy") { value } } } }"""
 
     def seen():
         asset = live.ask(query, {"name": name}).data["assetByAlias"]
@@ -79,7 +79,7 @@ def test_entities_by_key_answer_nothing(live, secret):
     found = (theirs.get("data") or {}).get("_entities") or [None]
     assert found[0] is None or found[0]["maintenance"] is None
     signals = """query ($r: [_Any!]!) { _entities(representations: $r) {
-        ... on Signal { id latest(for: "energy") { value } } } }"""
+        ... on Signal { id latest(for: "monthly-energy") { value } } } }"""
     body = {"query": signals, "variables": {"r": [{"__typename": "Signal", "id": signal_id}]}}
     url = live.mesh.url("telemetry") + "/graphql"
     theirs = live.http(url, json.dumps(body).encode(), as_="outsider").body
