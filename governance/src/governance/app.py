@@ -46,7 +46,7 @@ def build(settings: GovernanceSettings) -> TwinService:
     service.add_resource("database", _opened(engine, migrating=settings.migrate_on_start))
     registry = PostgresRegistry(engine)
     board = NatsNoticeboard(service.nats, replicas=settings.nats_replicas)
-    publish = Publish(registry, board)
+    publish = Publish(registry, board, service.clock)
     read = ReadGovernance(registry)
     push = PushContracts(registry, FederationComposer(), BufOracle(), publish, service.clock)
     release = ReleaseModel(registry, publish, service.clock)

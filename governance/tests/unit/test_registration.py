@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from governance.decide.composition import CompositionError, settle
@@ -230,3 +232,15 @@ def test_a_dropped_event_type_is_published_as_retired(push, bundle, protos):
     mesh = push(mesh, bundle(version="2.0.0", descriptors=protos(Opened=["id"]))).mesh
 
     assert b'"status":"RETIRED"' in contract_entries(mesh)["event.pump.work_item.opened.v1"]
+
+
+def test_events_of_any_registered_version_stay_readable(push, bundle, protos):
+    event = ("pump.work_item.opened.v1", "twinmesh.pump.v1.Opened")
+    mesh = Mesh()
+    for patch in range(ACCEPTED_VERSIONS + 3):
+        fields = [f"f{n}" for n in range(patch + 1)]
+        made = bundle(version=f"1.0.{patch}", descriptors=protos(Opened=fields), events=[event])
+        mesh = push(mesh, made).mesh
+    entry = json.loads(contract_entries(mesh)["event.pump.work_item.opened.v1"])
+
+    assert len(entry["digests"]) == ACCEPTED_VERSIONS + 3

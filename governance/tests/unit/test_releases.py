@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -108,15 +109,20 @@ def test_a_retired_version_decides_nothing_more():
     assert retired.state is ModelState.RETIRED
     assert releases.model_at([retired], at=T0).version == Version.parse("1.0.0")
     assert releases.model_at([retired], at=T0 + HOUR) is None
-    assert model_entries([retired]) == {}
+    assert model_entries([retired], T0) == {}
 
 
 def test_what_is_published_names_both_persons_and_the_schedule():
     old = activate(approved("1.0.0")).model
     new, closed = activate(approved("1.1.0"), [old], T0 + HOUR).changed
-    entry = model_entries([closed, new])["active.pump-condition"].decode()
+    before, after = (
+        json.loads(model_entries([closed, new], at)["active.pump-condition"])
+        for at in (T0, T0 + HOUR)
+    )
+    entry = json.dumps(after, separators=(",", ":"))
 
-    assert '"version":"1.1.0"' in entry
+    assert (before["version"], after["version"]) == ("1.0.0", "1.1.0")
+    assert [r["version"] for r in after["schedule"]] == ["1.0.0", "1.1.0"]
     assert '"approved_by":"reviewer"' in entry
     assert '"submitted_by":"author"' in entry
     assert entry.count('"effective_from"') == 3

@@ -57,11 +57,11 @@ def bundle_object(contract: Contract) -> bytes:
     )
 
 
-def model_entries(models: Iterable[ModelVersion]) -> dict[str, bytes]:
+def model_entries(models: Iterable[ModelVersion], now: datetime) -> dict[str, bytes]:
     """Return every key of the bucket `models`: `active.<name>` for models with an activation.
 
-    The top level names the activation that begins last; `schedule` lists all that are not
-    retired, so that a reader can choose the one in force at its own plant time and scope.
+    The top level names the version in force at `now`, or the next to come; `schedule` lists all
+    that are not retired, so that a reader can choose by its own plant time and scope.
     """
     by_name: dict[str, list[ModelVersion]] = {}
     for model in models:
@@ -69,12 +69,17 @@ def model_entries(models: Iterable[ModelVersion]) -> dict[str, bytes]:
             by_name.setdefault(str(model.name), []).append(model)
     entries = {}
     for name, versions in by_name.items():
-        schedule = sorted(
-            (_release(model) for model in versions),
-            key=lambda r: (r["effective_from"], r["version"]),
-        )
-        entries[f"active.{name}"] = _json({**schedule[-1], "schedule": schedule})
+        versions.sort(key=_start)
+        begun = [model for model in versions if _start(model) <= now]
+        foremost = begun[-1] if begun else versions[0]
+        schedule = [_release(model) for model in versions]
+        entries[f"active.{name}"] = _json({**_release(foremost), "schedule": schedule})
     return entries
+
+
+def _start(model: ModelVersion) -> datetime:
+    assert model.activation is not None
+    return model.activation.effective_from
 
 
 def _active_entry(versions: tuple[Contract, ...]) -> dict[str, Any] | None:
@@ -103,8 +108,8 @@ def _event_entries(mesh: Mesh) -> dict[str, Any]:
             known = entries.get(f"event.{event.type}", {})
             digests = list(known.get("digests", ()))
             digest = contract.bundle.event_digests.get(event.type, "")
-            if contract.state in _IN_FORCE and digest not in digests:
-                digests.append(digest)
+            if digest not in digests:
+                digests.append(digest)  # never dropped: the stream still holds such events
             current = contract.state in (ContractState.ACTIVE, ContractState.PENDING)
             entries[f"event.{event.type}"] = {
                 "type": event.type,

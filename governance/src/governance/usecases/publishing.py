@@ -2,14 +2,16 @@
 
 from governance.decide import publication
 from governance.ports import Noticeboard, Registry
+from twinmesh_sdk.ports.clock import Clock
 
 
 class Publish:
     """Show the mesh what is in force; repeating it changes nothing."""
 
-    def __init__(self, registry: Registry, board: Noticeboard) -> None:
+    def __init__(self, registry: Registry, board: Noticeboard, clock: Clock) -> None:
         self._registry = registry
         self._board = board
+        self._clock = clock
 
     async def __call__(self) -> int:
         """Bring the noticeboard up to the registry, alone: an older snapshot never comes last.
@@ -22,6 +24,6 @@ class Publish:
             models = await session.models()
             return await self._board.show(
                 contracts=publication.contract_entries(mesh),
-                models=publication.model_entries(models),
+                models=publication.model_entries(models, self._clock.wall_now()),
                 objects=publication.objects(mesh),
             )
