@@ -25,7 +25,7 @@ EVERYWHERE: Final = """
   assets(first: 1) { nodes { id name } }
   ingest { received }
   workItems(first: 1) { nodes { id } }
-  contracts { service }
+  contracts(first: 1) { nodes { service } }
 }
 """
 """Touches every subgraph that has a root field: the first federated answer."""

@@ -27,7 +27,7 @@ from twinmesh_sdk.core.times import format_time, parse_time, to_us
 
 READER: Final = "erp-app"
 POLL_S: Final = 0.3
-FIRST_ANSWER_S: Final = 120.0
+FIRST_ANSWER_S: Final = 60.0
 SILENT_S: Final = 120.0
 """Without any progress for so long, the run has failed."""
 CAUGHT_UP_WITHIN_US: Final = 15_000_000

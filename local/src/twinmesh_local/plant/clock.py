@@ -118,7 +118,7 @@ class Pacer:
     async def set_speed(self, speed: float) -> None:
         """Let the clock run on from where it stands, at `speed`; wall time is left alone."""
         current = await self._store.read()
-        if current is not None:
+        if current is not None and current.speed != speed:
             await self._store.write(moved(current, to_us=0, speed=speed, at_wall_us=self._wall()))
 
     async def catch_up(self, speed: float) -> None:

@@ -130,7 +130,6 @@ class PlantRun:
             self._save()
         if journal.phase is Phase.SIMULATING and first is not None:
             await self._simulate(first, self._speed or SIMULATION_SPEED)
-            await self._doors.pacer.set_speed(LIVE_SPEED)
 
     async def live(self) -> None:
         """Go on with one simulated episode after the other, in wall time unless it is ahead of it.
@@ -229,6 +228,8 @@ class PlantRun:
             pacer.pace = journal.pace
         sender = self._sender(tracks, start_us=start_us, end_us=end_us)
         await sender.send(tracks, start_us=start_us, end_us=end_us, after_us=journal.through_us)
+        if speed != LIVE_SPEED:
+            await pacer.set_speed(LIVE_SPEED)  # what was sent shall not age while it settles
         await sender.settle()
         journal.pace = None
         journal.through_us = None
