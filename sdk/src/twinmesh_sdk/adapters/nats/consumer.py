@@ -166,7 +166,11 @@ class EventConsumer:
             try:
                 self._check_schema(envelope)
                 outcome = await self._handle(envelope)
-            except Exception as error:  # noqa: BLE001 - the outermost loop; settled and logged
+            except (TwinError, DecodeError) as error:
+                await self._settle(message, envelope, error)
+                return
+            except Exception as error:
+                log.exception("event handler failed", extra={"event_id": envelope.id})
                 await self._settle(message, envelope, error)
                 return
         await message.ack()
@@ -218,8 +222,7 @@ class EventConsumer:
             log.error("event is quarantined", extra=extra)
             await self._quarantine(message, code=code, reason=str(error))
             return
-        bug = not isinstance(error, TwinError)
-        log.warning("event is retried", extra=extra, exc_info=error if bug else None)
+        log.warning("event is retried", extra=extra)
         HANDLED.labels(self._type, "retried").inc()
         await message.nak(delay=min(FIRST_RETRY_S * 2 ** min(attempt - 1, 10), LAST_RETRY_S))
 
