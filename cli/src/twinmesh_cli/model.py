@@ -135,6 +135,32 @@ def retire(door: Door, name: str, version: str, *, as_json: bool) -> None:
     _show(call(door, lambda stub: stub.RetireModel(request)), as_json=as_json)
 
 
+@model.command()
+@click.argument("name")
+@click.argument("time", default="")
+@click.option("--asset-class", default="", help="Class of the asset.")
+@click.option("--site", default="", help="Site of the asset.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@door_options("author")
+def at(door: Door, name: str, time: str, asset_class: str, site: str, *, as_json: bool) -> None:
+    """Say which version decides at a plant TIME (RFC 3339), by default now."""
+    from twinmesh.governance.v1 import governance_service_pb2 as pb  # noqa: PLC0415
+    from twinmesh_sdk.wire import timestamp  # noqa: PLC0415
+
+    try:
+        moment = parse_time(time) if time else None
+    except TwinError as error:
+        raise unusable(error) from error
+    request = pb.GetModelAtRequest(
+        name=name, at=timestamp(moment), asset_class=asset_class, site=site
+    )
+    found = call(door, lambda stub: stub.GetModelAt(request)).model
+    if as_json:
+        print_json(_as_json(found))
+    else:
+        click.echo(_line(found))
+
+
 @model.command("list")
 @click.argument("name", default="")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -142,10 +142,16 @@ async def test_a_model_goes_from_submission_to_retirement(twinmesh, tmp_path):
     active, shown = await twinmesh(
         model, "activate", *named, "--from", "2020-03-09T06:00:00Z", who="reviewer"
     )
+    at, deciding = await twinmesh(
+        model, "at", "pump-condition", "2020-03-09T06:00:00Z", "--asset-class", "pump", "--json"
+    )
+    before, _ = await twinmesh(model, "at", "pump-condition", "2020-03-09T05:59:59Z")
     retired, _ = await twinmesh(model, "retire", *named, who="reviewer")
     _, listed = await twinmesh(model, "list", who="erp-app")
 
     assert (submitted, own, approved, active, retired) == (0, 1, 0, 0, 0)
+    assert (at, before) == (0, 1)
+    assert json.loads(deciding)["version"] == "1.0.0"
     assert json.loads(said)["model"]["artefact_digest"].startswith("sha256:")
     assert "PERMISSION_DENIED" in words
     assert "ACTIVE from 2020-03-09T06:00:00Z" in shown

@@ -144,6 +144,20 @@ class GovernanceApi(pb_grpc.GovernanceServiceServicer):
         models = await self._read.models(request.name)
         return pb.ListModelsResponse(models=[wire.model_to_pb(m) for m in models])
 
+    async def GetModelAt(  # noqa: N802 - name fixed by the proto
+        self, request: pb.GetModelAtRequest, context: Context
+    ) -> pb.GetModelAtResponse:
+        """Return the version that decides at a plant time."""
+        del context
+        model = await self._read.model_at(
+            current_principal(),
+            ModelName(request.name),
+            at=wire.time_or_none(request, "at"),
+            asset_class=request.asset_class,
+            site=request.site,
+        )
+        return pb.GetModelAtResponse(model=wire.model_to_pb(model))
+
     async def ListAudit(  # noqa: N802 - name fixed by the proto
         self, request: pb.ListAuditRequest, context: Context
     ) -> pb.ListAuditResponse:

@@ -47,7 +47,7 @@ def build(settings: GovernanceSettings) -> TwinService:
     registry = PostgresRegistry(engine)
     board = NatsNoticeboard(service.nats, replicas=settings.nats_replicas)
     publish = Publish(registry, board, service.clock)
-    read = ReadGovernance(registry)
+    read = ReadGovernance(registry, service.clock)
     push = PushContracts(registry, FederationComposer(), BufOracle(), publish, service.clock)
     release = ReleaseModel(registry, publish, service.clock)
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))

@@ -299,6 +299,15 @@ async def test_a_model_needs_two_persons_and_becomes_effective_at_a_time(ask, re
     answer = await ask("reviewer", "ActivateModel", request)
     again = await ask("reviewer", "ActivateModel", request)
 
+    asked = pb.GetModelAtRequest(name="pump-condition", asset_class="pump")
+    asked.at.FromDatetime(start)
+    decides = await ask("erp-app", "GetModelAt", asked)
+    asked.asset_class = "fan"
+    with pytest.raises(grpc.aio.AioRpcError) as nobody:
+        await ask("erp-app", "GetModelAt", asked)
+
+    assert decides.model.version == "1.0.0"
+    assert nobody.value.code() is grpc.StatusCode.NOT_FOUND
     assert own.value.code() is grpc.StatusCode.PERMISSION_DENIED
     assert early.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert answer.changed

@@ -1,18 +1,24 @@
 """Read what governance holds."""
 
+from datetime import datetime
+
+from governance.decide.releases import model_at
 from governance.model.audit import AuditEntry
 from governance.model.contracts import Contract, Mesh, Version
-from governance.model.releases import ModelVersion
+from governance.model.releases import ModelName, ModelVersion
 from governance.ports import Registry
 from twinmesh_sdk.core.errors import NotFoundError
 from twinmesh_sdk.core.principal import Principal
+from twinmesh_sdk.core.times import format_time
+from twinmesh_sdk.ports.clock import Clock
 
 
 class ReadGovernance:
     """Read contracts, models, the supergraph and the audit log."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
+        self._clock = clock
 
     async def mesh(self) -> Mesh:
         """Return all contracts and the supergraph in force."""
@@ -51,6 +57,31 @@ class ReadGovernance:
         _, models = await self._registry.read()
         found = [m for m in models if not name or m.name == name]
         return sorted(found, key=lambda m: (m.name, m.version), reverse=True)
+
+    async def model_at(
+        self,
+        principal: Principal,
+        name: ModelName,
+        *,
+        at: datetime | None,
+        asset_class: str,
+        site: str,
+    ) -> ModelVersion:
+        """Return the version that decides about an asset at a plant time (default: now).
+
+        Raises:
+            NotFoundError: None does: the model abstains.
+        """
+        moment = at or self._clock.plant_now(principal.tenant)
+        found = model_at(
+            await self.models(str(name)), at=moment, asset_class=asset_class, site=site
+        )
+        if found is None:
+            raise NotFoundError(
+                f"no version of {name} decides at {format_time(moment)}",
+                hint="submit, approve and activate one",
+            )
+        return found
 
     async def audit(
         self, principal: Principal, *, before: int | None, limit: int

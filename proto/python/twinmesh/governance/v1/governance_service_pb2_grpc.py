@@ -80,6 +80,11 @@ class GovernanceServiceStub:
                 request_serializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetModelAt = channel.unary_unary(
+                '/twinmesh.governance.v1.GovernanceService/GetModelAt',
+                request_serializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.GetModelAtRequest.SerializeToString,
+                response_deserializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.GetModelAtResponse.FromString,
+                _registered_method=True)
         self.ListAudit = channel.unary_unary(
                 '/twinmesh.governance.v1.GovernanceService/ListAudit',
                 request_serializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.ListAuditRequest.SerializeToString,
@@ -152,6 +157,13 @@ class GovernanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModelAt(self, request, context):
+        """The version that decides about an asset of a class and site at a plant time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAudit(self, request, context):
         """What was asked of governance, by whom, and what became of it; newest first.
         """
@@ -206,6 +218,11 @@ def add_GovernanceServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.ListModelsRequest.FromString,
                     response_serializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetModelAt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelAt,
+                    request_deserializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.GetModelAtRequest.FromString,
+                    response_serializer=twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.GetModelAtResponse.SerializeToString,
             ),
             'ListAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAudit,
@@ -457,6 +474,33 @@ class GovernanceService:
             '/twinmesh.governance.v1.GovernanceService/ListModels',
             twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.ListModelsRequest.SerializeToString,
             twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelAt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/twinmesh.governance.v1.GovernanceService/GetModelAt',
+            twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.GetModelAtRequest.SerializeToString,
+            twinmesh_dot_governance_dot_v1_dot_governance__service__pb2.GetModelAtResponse.FromString,
             options,
             channel_credentials,
             insecure,

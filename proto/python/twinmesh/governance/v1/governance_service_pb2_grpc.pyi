@@ -49,6 +49,8 @@ class GovernanceServiceStub:
     RetireModel: _grpc.UnaryUnaryMultiCallable[_governance_service_pb2.RetireModelRequest, _governance_service_pb2.RetireModelResponse]
     """Role models.approve."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_governance_service_pb2.ListModelsRequest, _governance_service_pb2.ListModelsResponse]
+    GetModelAt: _grpc.UnaryUnaryMultiCallable[_governance_service_pb2.GetModelAtRequest, _governance_service_pb2.GetModelAtResponse]
+    """The version that decides about an asset of a class and site at a plant time."""
     ListAudit: _grpc.UnaryUnaryMultiCallable[_governance_service_pb2.ListAuditRequest, _governance_service_pb2.ListAuditResponse]
     """What was asked of governance, by whom, and what became of it; newest first."""
 
@@ -73,6 +75,8 @@ class GovernanceServiceAsyncStub(GovernanceServiceStub):
     RetireModel: _aio.UnaryUnaryMultiCallable[_governance_service_pb2.RetireModelRequest, _governance_service_pb2.RetireModelResponse]  # type: ignore[assignment]
     """Role models.approve."""
     ListModels: _aio.UnaryUnaryMultiCallable[_governance_service_pb2.ListModelsRequest, _governance_service_pb2.ListModelsResponse]  # type: ignore[assignment]
+    GetModelAt: _aio.UnaryUnaryMultiCallable[_governance_service_pb2.GetModelAtRequest, _governance_service_pb2.GetModelAtResponse]  # type: ignore[assignment]
+    """The version that decides about an asset of a class and site at a plant time."""
     ListAudit: _aio.UnaryUnaryMultiCallable[_governance_service_pb2.ListAuditRequest, _governance_service_pb2.ListAuditResponse]  # type: ignore[assignment]
     """What was asked of governance, by whom, and what became of it; newest first."""
 
@@ -148,6 +152,14 @@ class GovernanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _governance_service_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_governance_service_pb2.ListModelsResponse, _abc.Awaitable[_governance_service_pb2.ListModelsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetModelAt(
+        self,
+        request: _governance_service_pb2.GetModelAtRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_governance_service_pb2.GetModelAtResponse, _abc.Awaitable[_governance_service_pb2.GetModelAtResponse]]:
+        """The version that decides about an asset of a class and site at a plant time."""
 
     @_abc_1.abstractmethod
     def ListAudit(
