@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Final
 
 import grpc
@@ -15,6 +16,9 @@ from twinmesh_sdk.core.ids import AssetId, SignalId, Tenant
 from twinmesh_sdk.core.request import acting_for
 from twinmesh_sdk.core.times import MAX_TIME, MIN_TIME
 from twinmesh_sdk.wire import timestamp
+
+LAST_TIME: Final = MAX_TIME - timedelta(seconds=1)
+"""The latest time that the registry takes: periods exclude their end."""
 
 PAGE: Final = 1_000
 MAX_KNOWN: Final = 50_000
@@ -68,7 +72,7 @@ class GrpcAssetDirectory:
         with acting_for(tenant):
             answer = await self._stub.ListConfigurations(
                 pb.ListConfigurationsRequest(
-                    asset_ids=[asset_id], start=timestamp(MIN_TIME), end=timestamp(MAX_TIME)
+                    asset_ids=[asset_id], start=timestamp(MIN_TIME), end=timestamp(LAST_TIME)
                 )
             )
         periods = wire.periods_of(answer.configurations)
