@@ -107,7 +107,7 @@ def test_the_window_names_the_configurations_as_known_at_two_times(live, degrade
     name, asset_id, item_id, first = degraded
     then = stamp(datetime.now(UTC))
     sample = SAMPLE.read_text()
-    before = live.ask(sample, {"filter": {"assetId": asset_id}, "knownThen": then})
+    before = live.ask(sample, {"filter": {"assetIds": [asset_id]}, "knownThen": then})
     (item,) = before.data["workItems"]["nodes"]
     assert item["id"] == item_id
     window = item["degradation"]
@@ -162,7 +162,7 @@ def test_the_trace_of_a_work_item_is_kept(live, degraded):
     query = (
         "query ($f: WorkItemFilter) { workItems(filter: $f, first: 5) { nodes { id traceId } } }"
     )
-    nodes = live.ask(query, {"f": {"assetId": degraded[1]}}).data["workItems"]["nodes"]
+    nodes = live.ask(query, {"f": {"assetIds": [degraded[1]]}}).data["workItems"]["nodes"]
     trace = next(node["traceId"] for node in nodes if node["id"] == item_id)
     assert len(trace) == 32
 

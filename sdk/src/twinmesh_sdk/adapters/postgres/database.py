@@ -134,6 +134,7 @@ class Database:
             if outer is not None:
                 yield outer
                 return
+            count_store_call("postgres")
             async with self.engine.connect() as connection:
                 yield connection
 
