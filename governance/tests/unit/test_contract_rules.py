@@ -114,6 +114,22 @@ def test_a_removed_field_is_named(bundle):
     ]
 
 
+def test_a_field_that_moves_to_another_subgraph_stays_in_the_graph(bundle):
+    old = bundle(sdl="type Query { a(x: Int): Int b: Int } type Page { more: Int! }")
+    new = bundle(version="1.1.0", sdl="type Query { c: Int }")
+    other = bundle(
+        "other", sdl="type Query { a(x: Int): Int b: String } type Page @shareable { more: Int! }"
+    )
+
+    found = check_graphql_changes(new, old, [other])
+
+    assert sorted((f.subject, str(f.severity)) for f in found) == [
+        ("Page", "WARNING"),
+        ("Query.a", "WARNING"),
+        ("Query.b", "ERROR"),
+    ]
+
+
 def test_adding_to_a_subgraph_is_no_break(bundle):
     old = bundle(sdl='extend type Asset @key(fields: "id") { id: ID! @external a: Int }')
     new = bundle(

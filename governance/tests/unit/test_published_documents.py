@@ -1,6 +1,7 @@
 """What is published is what the code holds."""
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from governance.decide.compat.case import PROFILES
 from governance.decide.compat.graphql_inspector import OPTIONS
 from governance.decide.compat.json_schema.differences import LENIENT
 from governance.decide.compat.protobuf_mesh import RULES
+from governance.decide.composition import MISSING_PARTNER
 from governance.decide.descriptors import check_descriptors
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA
@@ -68,3 +70,20 @@ def test_every_profile_and_rule_is_documented():
 def test_every_setting_says_what_it_is():
     for name, field in GovernanceSettings.model_fields.items():
         assert field.description, name
+
+
+def test_every_code_of_a_rule_is_documented():
+    text = (REFERENCE / "contract-rules.md").read_text()
+    rules = Path(str(files("governance"))) / "decide"
+    codes = {
+        code
+        for path in rules.glob("*.py")
+        for code in re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', path.read_text())
+        if path.name != "publication.py"
+    }
+
+    assert codes
+    for code in codes:
+        assert f"`{code}`" in text, code
+    for code in MISSING_PARTNER:
+        assert f"`{code}`" in text, code

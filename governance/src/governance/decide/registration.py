@@ -143,7 +143,7 @@ def _check(
         *check_charter_meaning(bundle),
         *check_descriptors(bundle),
         *check_protobuf_changes(bundle, changes),
-        *check_graphql_changes(bundle, previous),
+        *check_graphql_changes(bundle, previous, others),
         *check_nullable_fields(bundle, others),
         *check_event_types(bundle, others, previous, message_names(bundle.descriptor_set)),
         *check_budgets(bundle, others),
