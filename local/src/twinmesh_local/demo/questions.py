@@ -26,6 +26,7 @@ EVERYWHERE: Final = """
   ingest { received }
   workItems(first: 1) { nodes { id } }
   contracts(first: 1) { nodes { service } }
+  energyMethod
 }
 """
 """Touches every subgraph that has a root field: the first federated answer."""
