@@ -1,8 +1,10 @@
 """Background loops survive crashes; readiness names what is missing."""
 
 import asyncio
+import time
 
 from twinmesh_sdk.core.errors import UnavailableError
+from twinmesh_sdk.runtime.loop_lag import watch_loop
 from twinmesh_sdk.runtime.probes import Probes
 from twinmesh_sdk.runtime.workers import Workers
 
@@ -35,6 +37,22 @@ async def test_a_loop_that_keeps_crashing_stops_the_service():
 
     assert stopped == [True]
     assert "keeps crashing" in str(workers.failure)
+
+
+async def test_computing_too_long_in_one_go_is_told(caplog):
+    watching = asyncio.create_task(watch_loop())
+    await asyncio.sleep(0)
+    until = time.monotonic() + 1.7
+    while time.monotonic() < until:
+        pass
+    async with asyncio.timeout(10):
+        while not caplog.records:  # noqa: ASYNC110 - a log sets no event
+            await asyncio.sleep(0.01)
+    watching.cancel()
+
+    (record,) = caplog.records
+    assert record.message == "event loop was held up"
+    assert record.lag_s > 1.0
 
 
 async def test_readiness_names_what_is_not_there():

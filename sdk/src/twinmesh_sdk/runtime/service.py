@@ -36,6 +36,7 @@ from twinmesh_sdk.ports.outbox import Inbox, OutboxStore
 from twinmesh_sdk.runtime import json_logs
 from twinmesh_sdk.runtime.auth import Issuer, TokenSource, TokenVerifier
 from twinmesh_sdk.runtime.entry import Entry
+from twinmesh_sdk.runtime.loop_lag import watch_loop
 from twinmesh_sdk.runtime.probes import Probe, Probes
 from twinmesh_sdk.runtime.settings import TwinSettings
 from twinmesh_sdk.runtime.workers import Workers
@@ -340,6 +341,7 @@ class TwinService:
             self.add_twin_api()
         await self.http.start(settings.http_host, settings.http_port)
         stack.push_async_callback(self.http.stop)
+        stack.push_async_callback(_cancel, [asyncio.create_task(watch_loop())])
         if not await self._unless_stopped(self._open(stack)):
             return
         if self._grpc is not None:
