@@ -36,7 +36,7 @@ from twinmesh.core.v1.interval_pb2 import Bitemporal
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.events import Envelope, EventType, event_id
 from twinmesh_sdk.core.ids import AssetId, SignalId, SubjectToken, Tenant
-from twinmesh_sdk.core.times import MAX_TIME, MIN_TIME, from_us, to_us
+from twinmesh_sdk.core.times import MAX_TIME, MIN_TIME, OPEN_US, from_us, to_us
 from twinmesh_sdk.core.units import si_unit_of
 from twinmesh_sdk.wire import bitemporal_to_pb, moment_us
 
@@ -71,6 +71,7 @@ E = TypeVar("E")
 
 _MIN_US: Final = to_us(MIN_TIME)
 _MAX_US: Final = to_us(MAX_TIME)
+_END_US: Final = _MAX_US + 86_400_000_000
 
 
 # To protobuf.
@@ -161,15 +162,15 @@ def signal_to_pb(record: Record[SignalFact]) -> pb.SignalDefinition:
 
 
 def time_from_pb(message: Timestamp) -> int:
-    """Return UTC microseconds of a protobuf timestamp.
+    """Return UTC microseconds of a protobuf timestamp; the last day of the calendar means open.
 
     Raises:
-        InvalidInputError: It lies outside the years 1900 to 9998.
+        InvalidInputError: It lies outside the years 1900 to 9999.
     """
     us = moment_us(message)
-    if not (0 <= message.nanos < 1_000_000_000 and _MIN_US <= us < _MAX_US):
-        raise InvalidInputError("a time lies outside the years 1900 to 9998")
-    return us
+    if not (0 <= message.nanos < 1_000_000_000 and _MIN_US <= us < _END_US):
+        raise InvalidInputError("a time lies outside the years 1900 to 9999")
+    return OPEN_US if us >= _MAX_US else us
 
 
 def _start(message: Message, field: str, now_us: int) -> int:

@@ -22,7 +22,7 @@ from twinmesh_sdk.testing.servers import issuer_server, nats_server
 from twinmesh_sdk.wire import moment_us
 
 ROLES = ("read", "assets.write")
-READS = 'twin_store_calls_total{operation="read"}'
+CALLS = 'twin_store_calls_total{cause="request",store="graph"}'
 
 
 @dataclass
@@ -160,7 +160,7 @@ async def queries_of(door):
     """How many queries the service has sent to the graph, by its own metric."""
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"http://127.0.0.1:{door.service.http_port}/metrics")).text
-    (line,) = [row for row in text.splitlines() if row.startswith(READS)]
+    (line,) = [row for row in text.splitlines() if row.startswith(CALLS)]
     return float(line.split()[1])
 
 
@@ -237,6 +237,15 @@ async def test_a_configuration_entered_late_is_known_from_then_on_at_every_door(
             metadata=door.metadata(tm_as_of="2026-03-01T18:45:00Z", tm_known_at=known_at),
         )
         assert [c.label for c in found.configurations] == [label]
+        whole = await stub.ListConfigurations(
+            pb.ListConfigurationsRequest(
+                asset_ids=[asset_id],
+                start=stamp("1900-01-01T00:00:00Z"),
+                end=stamp("9999-12-31T00:00:00Z"),
+            ),
+            metadata=door.metadata(tm_known_at=known_at),
+        )
+        assert whole.configurations[-1].label == label
         headers = {"tm_as_of": "2026-03-01T18:45:00Z", "tm_known_at": known_at}
         by_header = await door.ask(
             "query ($id: ID!) { asset(id: $id) { configuration { label } } }",
