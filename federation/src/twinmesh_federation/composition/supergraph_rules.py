@@ -102,7 +102,7 @@ class SupergraphRules:
                     )
             return
         for item in merged.fields.values():
-            for graph, source in item.sources.items():
+            for graph, source in () if item.spread else item.sources.items():
                 for applied in source.applied("requires"):
                     self._check_transitive(merged, item, graph, applied)
 

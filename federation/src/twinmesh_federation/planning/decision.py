@@ -405,7 +405,7 @@ class Decider:
             return None
         for name in possible:
             own = self.resolvable(name, selection.name, graph, provided)
-            if own is None or own.requires is not None:
+            if own is None or own.requires is not None or own.provides is not None:
                 return None
         if selection.selections is None:
             return join

@@ -74,6 +74,7 @@ class Oracle:
         self._supergraph = supergraph
         self._variables = variables or {}
         self.nodes: list[Node] = []
+        self._same: dict[int, list[Node]] = {}
         self.violations: list[str] = []
         operation = normalise(document, select_operation(document, operation_name), supergraph)
         defaults = select_operation(document, operation_name).variable_definitions or ()
@@ -163,6 +164,12 @@ class Oracle:
 
     def view(self, node: Node) -> View:
         """Join a node with those that are the same object by a key known to both."""
+        nodes = self._same.get(node.number)
+        if nodes is None:
+            nodes = self._same[node.number] = self._joined(node)
+        return View(list(nodes))
+
+    def _joined(self, node: Node) -> list[Node]:
         same = [node]
         for join in self._supergraph.types[node.type_name].joins.values():
             for key in join.keys:
@@ -180,7 +187,7 @@ class Oracle:
                     ):
                         same.append(other)
         same.sort(key=lambda n: n.number)
-        return View(same)
+        return same
 
     def resolve(self, view: View, name: str, args: str, shape: Any, graph_types: Any) -> Any:  # noqa: ANN401
         """Return a field's value: known, or invented once and for all."""
