@@ -4,12 +4,12 @@ Floats survive exactly: JSON carries their shortest text that reads back as the 
 """
 
 import base64
-import json
 import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+import orjson
 
 from maintenance_twin.decide.align import Slot
 from maintenance_twin.decide.chart import ChartState
@@ -293,8 +293,12 @@ def _state_of_json(value: Json) -> ChartState:
     )
 
 
-def twin_to_json(twin: AssetTwin) -> bytes:
-    """Return everything that is remembered of a twin between batches."""
+def twin_to_json(twin: AssetTwin, *, unlogged: Sequence[Row] | None = None) -> bytes:
+    """Return everything that is remembered of a twin between batches.
+
+    Args:
+        unlogged: The rows that are not in the row log once this is saved; by default the twin's.
+    """
     at, alignment = twin.evaluation, twin.alignment
     width = len(at.profile.signals)
     document = {
@@ -328,9 +332,9 @@ def twin_to_json(twin: AssetTwin) -> bytes:
         "first": twin.first_us,
         "seen": {n: [s.observed_us, s.arrived_us, s.severity] for n, s in twin.seen.items()},
         "silent": twin.silent_us,
-        "unlogged": _packed(twin.unlogged, width),
+        "unlogged": _packed(twin.unlogged if unlogged is None else unlogged, width),
     }
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    return orjson.dumps(document)
 
 
 def _slot_to_json(index: int, slot: Slot) -> list[Any]:
@@ -348,7 +352,7 @@ def twin_of_json(
     Raises:
         ValueError: It was written in a format that this release does not read.
     """
-    value = json.loads(data)
+    value = orjson.loads(data)
     if value["format"] != FORMAT:
         raise ValueError(f"twin document of format {value['format']}, expected {FORMAT}")
     profile = Profile(

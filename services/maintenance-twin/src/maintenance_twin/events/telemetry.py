@@ -86,13 +86,12 @@ class ReadingsConsumer:
 
     async def _consume(self, subscription: JetStreamContext.PullSubscription) -> None:
         while True:
-            try:
+            messages: Sequence[Msg] = ()
+            with suppress(nats_errors.TimeoutError):
                 messages = await subscription.fetch(1, timeout=FETCH_S)
-            except nats_errors.TimeoutError:
-                if self._bus.connected:
-                    # A server that lost the consumer answers with silence: look for it.
-                    await self._bus.js.consumer_info(STREAM, self.durable)
-                continue
+            if not messages and self._bus.connected:
+                # A server that lost the consumer answers with silence: look for it.
+                await self._bus.js.consumer_info(STREAM, self.durable)
             for message in messages:
                 await self._until_taken(message)
                 await message.ack_sync(timeout=FETCH_S)

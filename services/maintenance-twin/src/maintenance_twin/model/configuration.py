@@ -27,7 +27,7 @@ class Configurations:
 
     @classmethod
     def of(cls, spans: Iterable[Span]) -> "Configurations":
-        """Order the spans; of two that overlap, which the registry rules out, the later one wins."""
+        """Order the spans; of two that overlap (the registry rules it out) the later one wins."""
         ordered = sorted(s for s in spans if s.from_us < s.to_us)
         if all(one.to_us <= other.from_us for one, other in pairwise(ordered)):
             return cls(tuple(ordered))
