@@ -24,6 +24,7 @@ from twinmesh_federation import (
     ExecutorOptions,
     PlanError,
     Planner,
+    ResilientClient,
     Subgraph,
     Supergraph,
     SupergraphError,
@@ -163,7 +164,9 @@ def serve(  # noqa: PLR0917 - click passes by name
         deadlines=Deadlines(request_s=request_timeout, subgraph_s=subgraph_timeout),
         introspection=introspection,
     )
-    engine = Engine(AiohttpSubgraphClient(), supergraph=supergraph, options=options)
+    engine = Engine(
+        ResilientClient(AiohttpSubgraphClient()), supergraph=supergraph, options=options
+    )
     context = None if token_file is None else _bearer_check(_read(token_file).strip())
     app = application(engine, GraphQLHandler(engine, context=context))
     uvicorn.run(

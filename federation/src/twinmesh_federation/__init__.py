@@ -21,6 +21,11 @@ from twinmesh_federation.execution.client import (
 from twinmesh_federation.execution.executor import Executor, ExecutorOptions, PreparedOperation
 from twinmesh_federation.execution.hooks import ExecutionHooks
 from twinmesh_federation.execution.limits import Limits
+from twinmesh_federation.execution.resilience import (
+    DeduplicatingClient,
+    Resilience,
+    ResilientClient,
+)
 from twinmesh_federation.execution.result import (
     ExecutionResult,
     GraphQLRequest,
@@ -46,6 +51,7 @@ __all__ = [
     "CompositionFailed",
     "CompositionIssue",
     "Deadlines",
+    "DeduplicatingClient",
     "Engine",
     "ExecutionHooks",
     "ExecutionResult",
@@ -59,6 +65,8 @@ __all__ = [
     "Planner",
     "PreparedOperation",
     "QueryPlan",
+    "Resilience",
+    "ResilientClient",
     "Subgraph",
     "SubgraphClient",
     "SubgraphFailure",

@@ -5,8 +5,8 @@ from graphql import parse, validate
 
 from twinmesh_federation import (
     CompositionFailed,
-    Executor,
     ExecutionHooks,
+    Executor,
     GraphQLRequest,
     Subgraph,
     compose,

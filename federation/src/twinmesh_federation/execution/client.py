@@ -16,6 +16,7 @@ class SubgraphRequest:
         body: The JSON body, encoded.
         headers: What to send besides content type and accept.
         timeout_s: Seconds left; the client gives up by then.
+        idempotent: Sending it twice does no harm; false for mutations.
     """
 
     service: str
@@ -23,6 +24,7 @@ class SubgraphRequest:
     body: bytes
     headers: Mapping[str, str]
     timeout_s: float
+    idempotent: bool = True
 
 
 @dataclass(slots=True)

@@ -220,6 +220,7 @@ class PlanRun:
                     body,
                     self._hooks.headers(self._context, fetch.service),
                     timeout_s,
+                    fetch.kind != "mutation",
                 )
             )
         except SubgraphFailure as failure:
@@ -258,6 +259,12 @@ class PlanRun:
             report.fetches += 1
         report.ms = max(report.ms, seconds * 1e3)
         report.deadline_ms = allowed_s * 1e3
+
+    def _worsen(self, service: str, code: str) -> None:
+        report = self.reports[service]
+        if SEVERITY[report.status] < SEVERITY[SubgraphStatus.ERROR]:
+            report.status = SubgraphStatus.ERROR
+            report.code = code
 
     def _body(
         self, operation: str, names: tuple[str, ...], representations: bytes, fetch: Fetch
@@ -317,7 +324,7 @@ class PlanRun:
         self._hooks.on_response(self._context, fetch, paths, response)
         if response.data is not None:
             if lookups:
-                self._take_entities(fetch, lookups, response.data)
+                self._take_entities(fetch, lookups, response.data, errors=bool(response.errors))
             else:
                 undo_aliases(response.data, fetch.renames)
                 for target in objects_at(self.data, fetch.path):
@@ -331,15 +338,22 @@ class PlanRun:
                 "BAD_RESPONSE", retryable=False,
             )  # fmt: skip
 
-    def _take_entities(self, fetch: Fetch, lookups: list[_Lookup], data: dict[str, Any]) -> None:
+    def _take_entities(
+        self, fetch: Fetch, lookups: list[_Lookup], data: dict[str, Any], *, errors: bool
+    ) -> None:
         for lookup in lookups:
             entities = data.get(lookup.entry.alias)
             if not isinstance(entities, list) or len(entities) != len(lookup.encoded):
-                if entities is not None:
+                if entities is not None or not errors:
                     self._fail(
-                        fetch, [lookup], f"subgraph {fetch.service} answered other entities than "
-                        "were asked", "BAD_RESPONSE", retryable=False,
-                    )  # fmt: skip
+                        fetch,
+                        [lookup],
+                        f"subgraph {fetch.service} answered other entities than were asked",
+                        "BAD_RESPONSE",
+                        retryable=False,
+                    )
+                self._failed[fetch.id] = fetch.service
+                self._worsen(fetch.service, "BAD_RESPONSE")
                 continue
             undo_aliases(entities, lookup.entry.renames)
             for entity, targets in zip(entities, lookup.targets, strict=True):

@@ -276,7 +276,7 @@ class OracleSubgraph:
         self,
         value: Any,
         below: tuple[SelectionSetNode, ...],
-        info: GraphQLResolveInfo[Any],  # noqa: ANN401
+        info: GraphQLResolveInfo[Any],
     ) -> Any:  # noqa: ANN401
         if isinstance(value, list):
             return [self._wrap(v, below, info) for v in value]
