@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from datetime import timedelta
 from typing import Final
 
 import grpc
@@ -25,6 +26,8 @@ MAX_IDS: Final = 1_000
 MAX_PAGES: Final = 100
 PAGE: Final = 1_000
 MAX_PROFILES: Final = 20_000
+LAST_TIME: Final = MAX_TIME - timedelta(seconds=1)
+"""The latest time that a period may contain."""
 
 
 class GrpcAssetDirectory:
