@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from datetime import timedelta
 from typing import Final
 
 import grpc
