@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twinmesh_sdk.adapters.postgres import translated
+from twinmesh_sdk.core.errors import TwinError
 
 log = logging.getLogger(__name__)
 
@@ -33,35 +34,53 @@ class Singleton:
     def __init__(self, engine: AsyncEngine, name: str) -> None:
         self._engine = engine
         self._key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        self._name = name
         self._held = asyncio.Event()
         self._free = asyncio.Event()
 
     def holding(self, work: Work) -> Work:
-        """Return `work`, done while the lock is held; it is cancelled when the lock is lost."""
+        """Return `work`, done while the lock is held, and begun again whenever it fails.
+
+        It is cancelled when the lock is lost.
+        """
 
         async def locked() -> None:
-            with translated("database"):
-                async with self._engine.connect() as connection:
-                    await self._acquire(connection)
-                    self._free.clear()
-                    self._held.set()
-                    try:
-                        await self._while_held(connection, work)
-                    finally:
-                        self._held.clear()
-                        self._free.set()
+            while True:
+                try:
+                    await self._hold(work)
+                except TwinError as error:
+                    log.warning("work waits", extra={"lock": self._name, "error": str(error)})
+                await asyncio.sleep(POLL_S)
 
         return locked
 
     def beside(self, work: Work) -> Work:
-        """Return `work`, done while this process holds the lock."""
+        """Return `work`, done while this process holds the lock, and begun again when it fails."""
 
         async def when_held() -> None:
             while True:
                 await self._held.wait()
-                await _race(work, self._lost)
+                try:
+                    await _race(work, self._lost)
+                except TwinError as error:
+                    log.warning("work waits", extra={"lock": self._name, "error": str(error)})
+                    await asyncio.sleep(POLL_S)
 
         return when_held
+
+    async def _hold(self, work: Work) -> None:
+        with translated("database"):
+            async with self._engine.connect() as connection:
+                try:
+                    await self._acquire(connection)
+                    self._free.clear()
+                    self._held.set()
+                    await self._while_held(connection, work)
+                finally:
+                    self._held.clear()
+                    self._free.set()
+                    # Back in the pool the connection would keep the lock.
+                    await connection.invalidate()
 
     async def _acquire(self, connection: AsyncConnection) -> None:
         query = sa.select(sa.func.pg_try_advisory_lock(self._key))
