@@ -16,6 +16,7 @@ from governance.model.audit import AuditEntry
 from governance.model.contracts import Contract, ContractState, Supergraph, Version
 from governance.model.findings import Finding, Severity
 from governance.model.releases import ArtefactDigest, BackTest, ModelName, ModelVersion, Scope
+from twinmesh_sdk.core.errors import UnavailableError
 
 
 @pytest.fixture
@@ -188,3 +189,16 @@ async def test_migrating_twice_and_at_once_is_harmless(database_url):
     await migrate(engines[0])
     for engine in engines:
         await engine.dispose()
+
+
+async def test_a_store_that_is_not_there_is_unavailable():
+    engine = create_async_engine("postgresql+asyncpg://nobody:x@127.0.0.1:1/none")
+    registry = PostgresRegistry(engine)
+
+    with pytest.raises(UnavailableError):
+        await registry.read()
+    with pytest.raises(UnavailableError):
+        await registry.ping()
+    with pytest.raises(UnavailableError):
+        await registry.audit("acme", before=None, limit=1)
+    await engine.dispose()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import grpc
 import httpx
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from nats.errors import Error as NatsError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -228,6 +229,18 @@ async def test_a_wrong_digest_and_a_malformed_charter_are_invalid_input(ask, bun
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask("twinmesh-ci", "PushContracts", pb.PushContractsRequest(bundles=[broken]))
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_descriptors_that_are_not_whole_refuse_their_own_bundle_only(push, bundle, protos):
+    await push(bundle(descriptors=protos(Opened=["id"])))
+    files = FileDescriptorSet.FromString(protos(Opened=["id"]))
+    files.file[0].dependency.append("gone.proto")
+    torn = bundle(version="1.1.0", descriptors=files.SerializeToString())
+
+    answer = await push(torn, bundle("other"))
+
+    assert [state for _, state, _ in said(answer)] == [REFUSED, ACTIVE]
+    assert "IMPORT_MISSING" in said(answer)[0][2]
 
 
 async def test_a_lost_bucket_is_restored(push, bundle, bus, read_kv):

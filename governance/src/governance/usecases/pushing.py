@@ -97,7 +97,12 @@ class PushContracts:
             return []
         if active.bundle.descriptor_set == bundle.descriptor_set:
             return []
-        return await self._oracle.changes(active.bundle.descriptor_set, bundle.descriptor_set)
+        try:
+            return await self._oracle.changes(active.bundle.descriptor_set, bundle.descriptor_set)
+        except (
+            InvalidInputError
+        ) as error:  # this bundle's fault: the others are judged all the same
+            return [ProtobufChange("UNREADABLE", str(bundle.service), str(error))]
 
     def _entry(self, principal: Principal, outcome: Pushed) -> AuditEntry:
         accepted = outcome.state is not ContractState.REFUSED
