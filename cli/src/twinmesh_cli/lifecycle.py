@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from twinmesh_cli.running import failures_told, mesh
-from twinmesh_sdk.core.errors import InvalidInputError, NotFoundError
+from twinmesh_sdk.core.errors import ConflictError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from twinmesh_local.mesh import Mesh
@@ -39,6 +39,11 @@ def up(
     with failures_told():
         here = mesh()
         if _is_running(here):
+            if graph not in {None, here.state.graph}:
+                raise ConflictError(
+                    f"the mesh runs with the graph {here.state.graph}",
+                    hint="stop it with `twinmesh down`; another engine needs another state folder",
+                )
             joined = [here.join(folder) for folder in twins]
             _tell(here, as_json=as_json, joined=joined)
             return

@@ -40,6 +40,7 @@ DOWN_S: Final = 45.0
 BEGIN_S: Final = 30.0
 CALL_S: Final = 10.0
 JOIN_S: Final = 400.0
+MANY_RESTARTS: Final = 5
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -77,11 +78,13 @@ class Mesh:
             "plant": None if plant is None else dict(plant),
             "join": [str(path.absolute()) for path in join],
         }
+        # Others may pass through, not look: PostgreSQL runs as another account when we are root.
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         log_fd = logs.open_log(self.folder / "logs", "supervisor")
         parent = str(os.getpid()) if bound else "0"
         try:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LAUNCHER), parent, "-", "0", "--", sys.executable,
+                [sys.executable, "-I", "-S", str(LAUNCHER), parent, "-", "-", "--", sys.executable,
                  "-m", "twinmesh_local.supervisor", str(self.folder), json.dumps(options)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_fd,
             )  # fmt: skip
@@ -131,7 +134,11 @@ class Mesh:
                 seen[row["name"]] = row["state"]
             if status["up"]:
                 return status
-            failing = [row for row in status["processes"] if row["restarts"] >= 5]
+            failing = [
+                row
+                for row in status["processes"]
+                if row["restarts"] >= MANY_RESTARTS or row["state"] == "STOPPED"
+            ]
             late = time.monotonic() > deadline
             if failing or late:
                 waiting = [r for r in status["processes"] if r["state"] not in {"READY", "DONE"}]

@@ -30,7 +30,7 @@ class Program:
         ready: Asked until it passes.
         ready_s: How long it may take to become ready.
         user: Account to drop to when started by root; None to stay.
-        capable: Let that account search folders that are closed to it.
+        capability: Kept by that account, to enter folders that are closed to it; None for none.
         stop_signal: What asks it to finish.
     """
 
@@ -41,7 +41,7 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)
     ready_s: float = 60.0
     user: str | None = None
-    capable: bool = False
+    capability: int | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_grace_s: float = STOP_GRACE_S
 
@@ -49,7 +49,8 @@ class Program:
         """Return the command that starts it as a child of `parent`, bound to its life."""
         return [
             sys.executable, "-I", "-S", str(LAUNCHER), str(parent),
-            self.user or "-", "1" if self.capable else "0", "--", *self.argv,
+            self.user or "-", "-" if self.capability is None else str(self.capability), "--",
+            *self.argv,
         ]  # fmt: skip
 
 

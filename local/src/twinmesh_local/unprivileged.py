@@ -10,7 +10,8 @@ from typing import Final
 from twinmesh_sdk.core.errors import PreconditionFailedError
 
 CANDIDATES: Final = ("nobody", "daemon")
-CAP_DAC_READ_SEARCH: Final = 2
+CAPABILITIES: Final = (2, 1)
+"""CAP_DAC_READ_SEARCH; else CAP_DAC_OVERRIDE, the only one of the two in most containers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,11 @@ class Account:
 
     Attributes:
         name: None: stay who we are.
-        capable: It needs the right to search folders that are closed to it.
+        capability: It needs this one to enter folders that are closed to it.
     """
 
     name: str | None
-    capable: bool = False
+    capability: int | None = None
 
 
 def account_for(*paths: Path) -> Account:
@@ -36,12 +37,15 @@ def account_for(*paths: Path) -> Account:
         return Account(None)
     name = _existing()
     blocked = next((p for path in paths for p in _ways(path) if not _open_to_all(p)), None)
-    if blocked is not None and not _has_search_capability():
+    if blocked is None:
+        return Account(name)
+    capability = _held_capability()
+    if capability is None:
         raise PreconditionFailedError(
             f"PostgreSQL refuses to run as root, and the account {name} cannot enter {blocked}",
             hint="run as an ordinary user, or keep the checkout where others may read it",
         )
-    return Account(name, capable=blocked is not None)
+    return Account(name, capability)
 
 
 def give(folder: Path, account: Account) -> None:
@@ -81,7 +85,9 @@ def _open_to_all(folder: Path) -> bool:
     return not folder.exists() or bool(folder.stat().st_mode & stat.S_IXOTH)
 
 
-def _has_search_capability() -> bool:
+def _held_capability() -> int | None:
+    """Return the least of the capabilities that we hold and that would do."""
     status = Path("/proc/self/status").read_text()
-    bounding = next(line for line in status.splitlines() if line.startswith("CapPrm:"))
-    return bool(int(bounding.split()[1], 16) >> CAP_DAC_READ_SEARCH & 1)
+    permitted = next(line for line in status.splitlines() if line.startswith("CapPrm:"))
+    held = int(permitted.split()[1], 16)
+    return next((number for number in CAPABILITIES if held >> number & 1), None)

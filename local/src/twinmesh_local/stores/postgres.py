@@ -129,7 +129,7 @@ class PostgresStore:
             cwd=self.folder,
             ready=lambda: None,
             user=account.name,
-            capable=account.capable,
+            capability=account.capability,
         )  # fmt: skip
         try:
             done = subprocess.run(
@@ -155,7 +155,7 @@ class PostgresStore:
             ready=lambda: tcp_open(self.port),
             ready_s=60.0,
             user=account.name,
-            capable=account.capable,
+            capability=account.capability,
             stop_signal=_FAST,
         )
 

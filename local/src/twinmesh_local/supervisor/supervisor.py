@@ -227,9 +227,15 @@ class Supervisor:
 
         async def push() -> None:
             await self.children["register"].reached.wait()
-            await self._register(twin)
+            try:
+                await self._register(twin)
+            except TwinError as error:
+                log.error("%s", error)
+                await child.stop()
+                child.detail = str(error)
+                self._remember(twin.name, None)
 
-        self._add(again, "nats", "issuer")
+        child = self._add(again, "nats", "issuer")
         self._keep(f"register {twin.name}", push())
 
     async def _register(self, twin: Twin) -> None:

@@ -104,6 +104,11 @@ def install(twin: Twin) -> None:
     Raises:
         UnavailableError: It does not install.
     """
+    stamp = twin.env / "installed"
+    content = (twin.folder / "pyproject.toml").read_text() + sys.version
+    mark = hashlib.sha256(content.encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == mark:
+        return
     if not twin.python.exists():
         _run([sys.executable, "-m", "venv", "--without-pip", str(twin.env)], "its environment")
     # A venv made from a venv does not see the first one's packages by itself.
@@ -115,6 +120,7 @@ def install(twin: Twin) -> None:
     pip = [sys.executable, "-m", "pip", "--python", str(twin.python), "install", "-q", "--no-deps"]
     pip += ["--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     _run([*pip, "--force-reinstall", "-e", str(twin.folder)], "the twin")
+    stamp.write_text(mark)
 
 
 def _run(command: list[str], what: str) -> None:
