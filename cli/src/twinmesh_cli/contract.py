@@ -102,6 +102,39 @@ def list_(door: Door, service: str, *, as_json: bool) -> None:
 
 
 @contract.command()
+@click.argument("service")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@door_options("author")
+def consumers(door: Door, service: str, *, as_json: bool) -> None:
+    """List who declares that it consumes a service's events, and whom to ask there."""
+    from twinmesh.governance.v1 import governance_service_pb2 as pb  # noqa: PLC0415
+
+    found = call(door, lambda stub: stub.ListContracts(pb.ListContractsRequest())).contracts
+    own = next((each for each in found if each.service == service), None)
+    if own is None:
+        click.echo(f"NOT_FOUND: no contract {service}", err=True)
+        raise SystemExit(REFUSED)
+    rows = [
+        {
+            "event_type": event.type,
+            "consumer": each.service,
+            "team": each.team,
+            "contact": each.contact,
+        }
+        for event in own.events
+        for each in found
+        if event.type in each.consumes
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        click.echo("{event_type:44} {consumer:20} {team} <{contact}>".format(**row))
+    if not rows:
+        click.echo(f"nobody declares that it consumes an event of {service}")
+
+
+@contract.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @door_options("author")
 def supergraph(door: Door, *, as_json: bool) -> None:

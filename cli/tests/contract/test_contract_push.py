@@ -113,6 +113,19 @@ async def test_a_package_is_pushed_by_its_name(twinmesh):
     assert names.startswith("governance")
 
 
+async def test_consumers_are_listed_with_whom_to_ask(twinmesh):
+    urls = ("--url", "http://127.0.0.1:1/{service}")
+    services = ("asset_registry", "telemetry", "maintenance_twin", "energy_twin", "gateway")
+    pushed, _ = await twinmesh(contract, "push", *services, *urls)
+    code, said = await twinmesh(contract, "consumers", "asset-registry", "--json", who="erp-app")
+    nobody, _ = await twinmesh(contract, "consumers", "no-such-service")
+    rows = json.loads(said)
+
+    assert (pushed, code, nobody) == (0, 0, 1)
+    assert {row["event_type"].split(".")[0] for row in rows} == {"assets"}
+    assert all(row["consumer"] and row["team"] and row["contact"] for row in rows)
+
+
 async def test_what_cannot_be_tried_is_2(twinmesh, tmp_path):
     nowhere, _ = await twinmesh(contract, "push", "no-such-thing")
     empty, _ = await twinmesh(contract, "push", str(tmp_path))
