@@ -22,6 +22,7 @@ from twinmesh_federation import (
     Deadlines,
     Engine,
     ExecutorOptions,
+    GraphQLRequest,
     PlanError,
     Planner,
     ResilientClient,
@@ -181,7 +182,7 @@ def _bearer_check(token: str) -> Any:  # noqa: ANN401 - a context factory
         raise click.UsageError("The token file is empty.")
     expected = f"Bearer {token}".encode()
 
-    def check(request: Request) -> object:
+    def check(request: Request, _request: GraphQLRequest) -> object:
         given = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(given, expected):
             raise RefusedRequest(

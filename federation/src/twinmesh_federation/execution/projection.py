@@ -98,7 +98,7 @@ class Projection:
                 complete = self._complete(ref, nodes)
                 entries.append((key, None, ref.non_null, complete, f"{type_name}.{name}"))
             else:
-                entries.append((key, None, True, None, f"{type_name}.{name}"))
+                entries.append((key, None, name == "__schema", None, f"{type_name}.{name}"))
 
         def complete_object(value: Any, shaping: Shaping) -> Any:  # noqa: ANN401
             if not isinstance(value, dict):
