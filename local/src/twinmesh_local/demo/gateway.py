@@ -77,6 +77,26 @@ class Graph:
         data: dict[str, Any] = body["data"]
         return data
 
+    def whole(
+        self, query: str, variables: Mapping[str, Any] | None = None, *, deadline_s: float
+    ) -> Answer:
+        """Ask until the response has no errors; in vain, return the last one as it came.
+
+        Raises:
+            TwinError: There was none at all.
+        """
+        until = time.monotonic() + deadline_s
+        while True:
+            try:
+                body = self.raw(query, variables)
+            except TwinError:
+                if time.monotonic() > until:
+                    raise
+            else:
+                if not body.get("errors") or time.monotonic() > until:
+                    return body
+            time.sleep(RETRY_S)
+
     def ask_until(
         self,
         query: str,

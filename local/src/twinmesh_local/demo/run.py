@@ -272,7 +272,8 @@ class Demonstration:
 
     def _ask_sample(self, where: dict[str, Any]) -> dict[str, Any]:
         then = format_time(self._started_at - timedelta(seconds=1))
-        return self._asking.raw(sample_query(), {"filter": where, "knownThen": then})
+        variables = {"filter": where, "knownThen": then}
+        return self._asking.whole(sample_query(), variables, deadline_s=questions.WHOLE_S)
 
     # -- words ---------------------------------------------------------------------------------
 
