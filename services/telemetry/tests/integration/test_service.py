@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,6 +20,7 @@ from twinmesh.telemetry.v1 import telemetry_service_pb2 as pb
 from twinmesh.telemetry.v1 import telemetry_service_pb2_grpc as pb_grpc
 from twinmesh_local.ports import choose
 from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.core.times import format_time, from_us
 
 pytestmark = pytest.mark.stack
@@ -284,6 +285,63 @@ async def test_kill_9_at_any_moment_under_load_changes_no_count(service, rig):
     await until(lambda: counted(rig, expected), f"counts {expected}", 40)
     assert await rig.rows() == 3600
     assert service.stop() == 0
+
+
+async def keep_publishing(rig, base, count):
+    """Publish readings as a patient gateway does: each again until the stream has it."""
+    for n in range(count):
+        data = json.dumps({"ts": base + n, "value": float(n), "seq": n}).encode()
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await rig.bus.publish(
+                        f"raw.acme.skid.p101.{'flow' if n % 2 else 'power'}",
+                        data,
+                        message_id=f"m{base}-{n}",
+                    )
+                    break
+                except TwinError:
+                    await asyncio.sleep(0.2)
+        await asyncio.sleep(0.005)
+
+
+async def test_kill_9_of_nats_and_the_stores_under_load_changes_no_count(
+    service, rig, private_nats, tsdb_server, postgres_server
+):
+    base = rig.now_us() // 1_000_000 - 3000
+    load = asyncio.create_task(keep_publishing(rig, base, 900))
+    for server in (private_nats.server, tsdb_server.server, postgres_server.server):
+        await asyncio.sleep(1.0)
+        server.kill()
+        await asyncio.sleep(0.5)
+        server.restart()  # from this thread: a program ends with the thread that began it
+    await load
+
+    async def done():
+        with suppress(TwinError):
+            return await rig.counts() == Counts(received=900, stored=900)
+
+    await until(done, "counts", 40)
+    assert await rig.rows() == 900
+    assert service.process.poll() is None
+
+
+async def test_a_store_that_is_away_is_named_by_the_hop_before_it(service, rig, tsdb_server):
+    await rig.send("p101", "flow", {"ts": rig.now_us() / 1e6, "value": 1.0, "seq": 1})
+    await until(lambda: counted(rig, Counts(received=1, stored=1)), "counts")
+    tsdb_server.server.kill()
+    try:
+        await rig.send("p101", "flow", {"ts": rig.now_us() / 1e6, "value": 2.0, "seq": 2})
+        query = "{ pipelineAlerts { nodes { source lastMovingHop } } }"
+
+        async def alert():
+            return (await service.ask(query))["data"]["pipelineAlerts"]["nodes"]
+
+        nodes = await until(alert, "an alert", 30)
+    finally:
+        tsdb_server.server.restart()
+    assert nodes == [{"source": "skid", "lastMovingHop": "RESOLVE"}]
+    await until(lambda: counted(rig, Counts(received=2, stored=2)), "counts", 40)
 
 
 async def test_reads_obey_the_times_of_the_request(service, rig):

@@ -54,8 +54,6 @@ def last_moving_hop(
     """
     if now_us - movement.publish_us <= limit_us:
         return None
-    if backlog.waiting and now_us - backlog.head_us > limit_us:
-        return Hop.STREAM
     stations = (
         (Hop.STORE, movement.store_us),
         (Hop.RESOLVE, movement.resolve_us),
@@ -65,4 +63,6 @@ def last_moving_hop(
     for hop, moved_us in stations:
         if now_us - moved_us <= limit_us:
             return hop
+    if backlog.waiting and now_us - backlog.head_us > limit_us:
+        return Hop.STREAM
     return Hop.SOURCE

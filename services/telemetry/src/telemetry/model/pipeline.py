@@ -31,6 +31,17 @@ class Movement:
     store_us: int = 0
     publish_us: int = 0
 
+    def latest(self, other: "Movement") -> "Movement":
+        """Return, hop by hop, the later of two."""
+        return replace(
+            self,
+            door_us=max(self.door_us, other.door_us),
+            stream_us=max(self.stream_us, other.stream_us),
+            resolve_us=max(self.resolve_us, other.resolve_us),
+            store_us=max(self.store_us, other.store_us),
+            publish_us=max(self.publish_us, other.publish_us),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineAlert:

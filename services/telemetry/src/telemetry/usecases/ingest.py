@@ -9,7 +9,7 @@ import numpy as np
 from telemetry.decide.checks import US
 from telemetry.decide.dedupe import Fate
 from telemetry.decide.ingest import Refusal, Settled, behind_watermark, screen, settle
-from telemetry.decide.resolve import Assigned, assign, wanted
+from telemetry.decide.resolve import assign, wanted
 from telemetry.model.ingest import BatchOutcome, Counts, Cursor
 from telemetry.model.pipeline import Movement
 from telemetry.model.quarantine import UNRESOLVED, QuarantineRow, Reason, quarantine_id
@@ -106,9 +106,10 @@ class IngestBlock:
 
     async def _ingest(self, block: RawBlock, before: Cursor) -> IngestReport:
         raw = block.readings
+        way = _Way(self._board, self._clock)
+        way.arrived({(name.tenant, name.source) for name in raw.names}, block.stamped_us)
         resolutions = await self._directory.resolve(wanted(raw))
         assigned = assign(raw, resolutions)
-        resolved_us = self._wall_us()
         screened = screen(
             raw.take(assigned.positions),
             signals=assigned.signals,
@@ -117,20 +118,22 @@ class IngestBlock:
             tolerance_us=self._tolerances(assigned.signals, block.speeds),
             max_age_us=round(self._limits.max_age_s * US),
         )
+        way.passed(screened.candidates, "resolve_us")
+        settled = await self._settle(screened.candidates, before, block.epoch)
+        if len(settled.insert):
+            await self._store.insert(settled.insert, epoch=block.epoch)
+        way.passed(settled.publish, "store_us")
+        published = 0
+        if len(settled.publish):
+            published = await self._truth.publish(settled.publish, epoch=block.epoch)
+        way.passed(settled.publish, "publish_us")
         refusals = [
             *assigned.refusals,
             *(replace(r, positions=assigned.positions[r.positions]) for r in screened.refusals),
         ]
-        settled = await self._settle(screened.candidates, before, block.epoch)
-        if len(settled.insert):
-            await self._store.insert(settled.insert, epoch=block.epoch)
-        stored_us = self._wall_us()
-        published = 0
-        if len(settled.publish):
-            published = await self._truth.publish(settled.publish, epoch=block.epoch)
-        after = before.at(last_seq=block.last_seq, recorded_us=settled.recorded_us)
         quarantine = self._rows(block, refusals)
         counts = tally(block, screened.candidates, settled, quarantine)
+        after = before.at(last_seq=block.last_seq, recorded_us=settled.recorded_us)
         await self._ledger.commit(
             BatchOutcome(
                 stream=self._stream,
@@ -140,7 +143,7 @@ class IngestBlock:
                 quarantine=quarantine,
                 replayed=tuple(row.quarantine_id for row in block.replays),
                 signals=assigned.signals,
-                movements=self._movements(block, assigned, settled, resolved_us, stored_us),
+                movements=way.movements(),
             )
         )
         self._remember(screened.candidates.signals, settled)
@@ -205,37 +208,6 @@ class IngestBlock:
         ]
         return tuple(sorted((*block.refused, *rows), key=lambda row: (row.raw_seq, row.raw_ix)))
 
-    def _movements(
-        self,
-        block: RawBlock,
-        assigned: Assigned,
-        settled: Settled,
-        resolved_us: int,
-        stored_us: int,
-    ) -> tuple[Movement, ...]:
-        sources = {(n.tenant, n.source) for n in block.readings.names}
-        resolved = {
-            (assigned.signals[int(i)].tenant, assigned.signals[int(i)].source)
-            for i in np.unique(assigned.signal_ix)
-        }
-        stored = {
-            (settled.publish.signals[int(i)].tenant, settled.publish.signals[int(i)].source)
-            for i in np.unique(settled.publish.signal_ix)
-        }
-        now_us = self._wall_us()
-        return tuple(
-            Movement(
-                tenant=tenant,
-                source=source,
-                door_us=block.stamped_us,
-                stream_us=block.stamped_us,
-                resolve_us=resolved_us if (tenant, source) in resolved else 0,
-                store_us=stored_us if (tenant, source) in stored else 0,
-                publish_us=now_us if (tenant, source) in stored else 0,
-            )
-            for tenant, source in sorted(sources)
-        )
-
     def _remember(self, signals: tuple[Signal, ...], settled: Settled) -> None:
         ids = list(dict.fromkeys(s.signal_id for s in signals))
         by_id = {s.signal_id: s for s in signals}
@@ -245,6 +217,31 @@ class IngestBlock:
 
     def _wall_us(self) -> int:
         return to_us(self._clock.wall_now())
+
+
+class _Way:
+    """Notes, hop by hop, which sources' data moved: at once on the board, later in the ledger."""
+
+    def __init__(self, board: SignalBoard, clock: Clock) -> None:
+        self._board = board
+        self._clock = clock
+        self._sources: list[tuple[str, str]] = []
+
+    def arrived(self, sources: set[tuple[str, str]], stamped_us: int) -> None:
+        """Note that the stream delivered data of these sources."""
+        self._sources = sorted(sources)
+        for hop in ("door_us", "stream_us"):
+            self._board.moved(self._sources, hop=hop, at_us=stamped_us)
+
+    def passed(self, readings: Readings, hop: str) -> None:
+        """Note that a hop passed these readings on."""
+        signals = [readings.signals[int(i)] for i in np.unique(readings.signal_ix)]
+        sources = {(signal.tenant, signal.source) for signal in signals}
+        self._board.moved(sources, hop=hop, at_us=to_us(self._clock.wall_now()))
+
+    def movements(self) -> tuple[Movement, ...]:
+        """Return where the sources of this block stand."""
+        return tuple(self._board.movement(Movement(*source)) for source in self._sources)
 
 
 def _together(block: RawBlock, refusal: Refusal) -> list[Indices]:

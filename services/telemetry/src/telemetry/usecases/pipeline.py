@@ -44,7 +44,8 @@ class WatchPipeline:
         opened = {(a.tenant, a.source): a for a in await self._alerts.open_alerts()}
         signals = self._by_source()
         changed: list[PipelineAlert] = []
-        for movement in await self._ledger.movements():
+        for written in await self._ledger.movements():
+            movement = self._board.movement(written)
             key = (movement.tenant, movement.source)
             speed = self._clock.speed(Tenant(movement.tenant))
             limit_us = silence_limit_us(signals.get(key, []), speed)
