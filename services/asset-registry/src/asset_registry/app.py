@@ -85,6 +85,7 @@ def _graph(settings: AssetRegistrySettings) -> Graph:
         settings.neo4j_user,
         settings.neo4j_password.get_secret_value(),
         settings.neo4j_database,
-        timeout_s=settings.call_timeout_s,
+        timeout_s=settings.request_timeout_s,
+        connect_s=settings.call_timeout_s,
         pool_size=settings.neo4j_pool,
     )

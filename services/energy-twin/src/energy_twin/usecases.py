@@ -140,7 +140,7 @@ class LearnBaselines:
         wanted: list[Baseline] = []
         for period in periods:
             baseline = _settled(held, period, from_us, to_us_)
-            if baseline is None:
+            if baseline is None and _concerned(held, period, from_us, to_us_):
                 baseline = await self._learned(tenant, asset_id, used, period, extent[1])
             if baseline is not None:
                 wanted.append(baseline)
@@ -189,6 +189,15 @@ def _settled(
         if same and untouched and known.learned.to_us <= period.to_us:
             return replace(known, period=period)
     return None
+
+
+def _concerned(
+    held: Sequence[HeldBaseline], period: ConfigurationPeriod, from_us: int, to_us_: int
+) -> bool:
+    """Tell whether readings came for a period, or what is held for it lost its ground."""
+    if from_us < period.to_us and period.from_us <= to_us_:
+        return True
+    return any(one.baseline.period.from_us == period.from_us for one in held)
 
 
 class ReadEnergy:

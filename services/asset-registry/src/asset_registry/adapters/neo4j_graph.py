@@ -23,6 +23,7 @@ from neo4j.exceptions import (
 
 from twinmesh_sdk.adapters.store_calls import count_store_call
 from twinmesh_sdk.core.errors import ConflictError, DeadlineExceededError, UnavailableError
+from twinmesh_sdk.core.request import current_deadline
 
 T = TypeVar("T")
 Rows = Sequence[Mapping[str, Any]]
@@ -31,6 +32,7 @@ MAX_CONSTRAINT_RETRIES: Final = 8
 RETRY_PAUSE_S: Final = 0.02
 RETRY_JITTER_RATIO: Final = 0.5
 LIVENESS_S: Final = 30.0
+CONNECT_S: Final = 5.0
 
 
 class Graph:
@@ -43,7 +45,9 @@ class Graph:
     Opened and closed by `async with`.
 
     Args:
-        timeout_s: Deadline of a transaction, its repeats included, in seconds.
+        timeout_s: Deadline of a transaction, its repeats included, in seconds; the request's own
+            deadline applies where it is sooner.
+        connect_s: How long a connection may take to open, or to become free, in seconds.
         pool_size: Most connections kept.
     """
 
@@ -55,12 +59,14 @@ class Graph:
         database: str,
         *,
         timeout_s: float,
+        connect_s: float = CONNECT_S,
         pool_size: int = 50,
     ) -> None:
         self._uri = uri
         self._auth = (user, password)
         self._database = database
         self._timeout_s = timeout_s
+        self._connect_s = connect_s
         self._pool_size = pool_size
         self._opened: AsyncDriver | None = None
 
@@ -70,8 +76,8 @@ class Graph:
             self._uri,
             auth=self._auth,
             max_connection_pool_size=self._pool_size,
-            connection_timeout=self._timeout_s,
-            connection_acquisition_timeout=self._timeout_s,
+            connection_timeout=self._connect_s,
+            connection_acquisition_timeout=self._connect_s,
             max_transaction_retry_time=self._timeout_s,
             initial_retry_delay=RETRY_PAUSE_S,
             retry_delay_jitter_factor=RETRY_JITTER_RATIO,
@@ -148,8 +154,12 @@ class Graph:
         return await self._bounded(run)
 
     async def _bounded(self, run: Callable[[], Awaitable[T]]) -> T:
+        deadline = current_deadline()
+        seconds = self._timeout_s
+        if deadline is not None:
+            seconds = min(seconds, deadline.remaining_s)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(seconds):
                 return await _repeated(run)
         except TimeoutError as error:
             raise DeadlineExceededError("the asset graph took too long") from error
