@@ -35,7 +35,7 @@ from twinmesh_sdk.core.errors import (
     UnavailableError,
 )
 
-UP_S: Final = 240.0
+UP_S: Final = 360.0
 DOWN_S: Final = 45.0
 BEGIN_S: Final = 30.0
 CALL_S: Final = 10.0

@@ -1,6 +1,7 @@
 """Real Neo4j 5.26: at an address, or started from its Maven artefacts by a JDK."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ USER: Final = "neo4j"
 DATABASE: Final = "neo4j"
 HEAP: Final = "512m"
 FETCH_S: Final = 900.0
+COMPILE_S: Final = 120.0
 HOW_TO_GET: Final = (
     "needs a real Neo4j: set NEO4J_URI, NEO4J_USER and NEO4J_PASSWORD, or install a JDK and Maven"
 )
@@ -84,6 +86,7 @@ def fetch() -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if lib.exists():
+            _compile(folder)
             return lib
         (folder / "pom.xml").write_text(_POM)
         fresh = folder / "lib.part"
@@ -96,7 +99,29 @@ def fetch() -> Path:
         if done.returncode != 0:
             raise UnavailableError(f"Maven: {(done.stdout + done.stderr)[-1000:]}")
         fresh.rename(lib)
+        _compile(folder)
     return lib
+
+
+def _compile(folder: Path) -> None:
+    """Compile the launcher, once for each of its versions.
+
+    Raises:
+        UnavailableError: It does not compile.
+    """
+    if _classes(folder).exists():
+        return
+    fresh = folder / "classes.part"
+    shutil.rmtree(fresh, ignore_errors=True)
+    command = ["javac", "-cp", f"{folder}/lib/*", "-d", str(fresh), str(LAUNCHER)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMPILE_S)
+    if done.returncode != 0:
+        raise UnavailableError(f"javac: {(done.stdout + done.stderr)[-1000:]}")
+    fresh.rename(_classes(folder))
+
+
+def _classes(folder: Path) -> Path:
+    return folder / f"classes-{hashlib.sha256(LAUNCHER.read_bytes()).hexdigest()[:12]}"
 
 
 class Neo4jStore:
@@ -134,7 +159,8 @@ class Neo4jStore:
             name="graph",
             argv=(
                 java, f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
-                "-cp", f"{cache()}/lib/*", str(LAUNCHER), str(self.folder), str(self.port),
+                "-XX:TieredStopAtLevel=1", "-cp", f"{_classes(cache())}:{cache()}/lib/*",
+                "Launcher", str(self.folder), str(self.port),
             ),
             cwd=self.folder,
             env={"NEO4J_PASSWORD": self.password},

@@ -1,4 +1,4 @@
-// Starts Neo4j 5.26 from its published jars, which carry no main class. Run: java -cp 'lib/*' Launcher.java DIR PORT
+// Starts Neo4j 5.26 from its published jars, which carry no main class. Run: java -cp 'classes:lib/*' Launcher DIR PORT
 // The password comes in the environment variable NEO4J_PASSWORD. DIR/ready appears when it is set.
 import java.nio.file.Files;
 import java.nio.file.Path;
