@@ -11,6 +11,7 @@ The Starlette handler is `twinmesh_federation.http.GraphQLHandler`.
 
 from twinmesh_federation.composition import Composition, CompositionFailed, compose
 from twinmesh_federation.engine import Engine
+from twinmesh_federation.execution.access import Caller
 from twinmesh_federation.execution.aiohttp_client import AiohttpSubgraphClient
 from twinmesh_federation.execution.client import (
     SubgraphClient,
@@ -47,6 +48,7 @@ from twinmesh_federation.supergraph import Supergraph, SupergraphError, load_sup
 
 __all__ = [
     "AiohttpSubgraphClient",
+    "Caller",
     "Composition",
     "CompositionFailed",
     "CompositionIssue",

@@ -24,6 +24,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 from graphql.validation import NoSchemaIntrospectionCustomRule
 
+from twinmesh_federation.execution.access import AccessRules
 from twinmesh_federation.execution.client import SubgraphClient
 from twinmesh_federation.execution.hooks import ExecutionHooks
 from twinmesh_federation.execution.limits import Limits, broken_limit
@@ -37,6 +38,7 @@ from twinmesh_federation.supergraph.model import Supergraph
 DEFAULT_DOCUMENT_CACHE: Final = 1_000
 MAX_VALIDATION_ERRORS: Final = 20
 MAX_PROJECTIONS_PER_PLAN: Final = 64
+MAX_DENIED_ERRORS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Executor:
             tuple[str, str | None], PreparedOperation | ExecutionResult
         ] = OrderedDict()
         self._percentages = _percentages(supergraph)
+        self._access = AccessRules(supergraph)
         self._rules = list(specified_rules)
         if not self.options.introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
@@ -158,7 +161,10 @@ class Executor:
             roll = random.random() * 100  # noqa: S311 - spreads load, guards nothing
             labels |= {label for label, share in self._percentages.items() if roll < share}
         name = prepared.operation.name.value if prepared.operation.name else None
-        return self.planner.plan(prepared.document, name, override_labels=labels)
+        denied = (
+            self._access.denied(self._hooks.caller(context)) if self._access.guard else frozenset()
+        )
+        return self.planner.plan(prepared.document, name, override_labels=labels, denied=denied)
 
     async def execute(self, request: GraphQLRequest, *, context: object = None) -> ExecutionResult:
         """Answer one query or mutation.
@@ -210,6 +216,15 @@ class Executor:
     ) -> ExecutionResult:
         if plan.introspects:
             run.data.update(self._introspect(prepared, coerced))
+        for path in plan.lost[:MAX_DENIED_ERRORS]:
+            run.covered.add(path)
+            run.errors.append(
+                {
+                    "message": "Unauthorized field or type",
+                    "path": list(path),
+                    "extensions": {"code": "UNAUTHORIZED_FIELD_OR_TYPE"},
+                }
+            )
         projection = self._projection(plan, coerced.given)
         data, nulls = projection.shape(run.data, frozenset(run.covered))
         return ExecutionResult(data=data, errors=[*run.errors, *nulls], subgraphs=run.reports)
@@ -223,7 +238,7 @@ class Executor:
         key = tuple(flags.values())
         found = known.get(key)
         if found is None:
-            found = Projection(self.supergraph, plan.operation, flags)
+            found = Projection(self.supergraph, plan.operation, flags, plan.denied)
             if len(known) < MAX_PROJECTIONS_PER_PLAN:
                 known[key] = found
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from twinmesh_federation.execution.access import Caller
 from twinmesh_federation.execution.client import SubgraphResponse
 from twinmesh_federation.planning.plan import Fetch, Path, QueryPlan
 
@@ -23,6 +24,10 @@ class ExecutionHooks:
     def override_labels(self, context: object) -> frozenset[str]:  # noqa: ARG002
         """Return the override labels that are on for this request, percentages aside."""
         return frozenset()
+
+    def caller(self, context: object) -> Caller:  # noqa: ARG002
+        """Say who asks, for supergraphs with @authenticated, @requiresScopes or @policy."""
+        return Caller()
 
     def on_plan(self, context: object, plan: QueryPlan) -> None:
         """See the plan before it runs."""

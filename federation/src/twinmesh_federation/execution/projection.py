@@ -48,8 +48,13 @@ class Projection:
     """Compiled once per plan and per outcome of its @include and @skip variables."""
 
     def __init__(
-        self, supergraph: Supergraph, operation: Operation, flags: Mapping[str, bool]
+        self,
+        supergraph: Supergraph,
+        operation: Operation,
+        flags: Mapping[str, bool],
+        denied: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
+        self._denied = denied
         self._supergraph = supergraph
         self._flags = flags
         self._by_type: dict[tuple[int, str], Complete] = {}
@@ -96,6 +101,8 @@ class Projection:
             elif not name.startswith("__"):
                 ref = self._supergraph.types[type_name].fields[name].type
                 complete = self._complete(ref, nodes)
+                if (type_name, name) in self._denied:
+                    complete = _withheld if ref.non_null else _null
                 entries.append((key, None, ref.non_null, complete, f"{type_name}.{name}"))
             else:
                 entries.append((key, None, name == "__schema", None, f"{type_name}.{name}"))
@@ -223,6 +230,14 @@ class Projection:
             self._by_type[id(selections), type_name] = known
             self._kept.append(selections)
         return known
+
+
+def _withheld(_value: Any, _shaping: Shaping) -> Any:  # noqa: ANN401
+    return INVALID
+
+
+def _null(_value: Any, _shaping: Shaping) -> Any:  # noqa: ANN401
+    return None
 
 
 def _enum(name: str, values: frozenset[str]) -> Complete:

@@ -13,6 +13,8 @@ from twinmesh_federation.selection import Conditions, Field, Fragment, Selection
 from twinmesh_federation.supergraph.model import OBJECT, Supergraph, TypeRef
 
 MAX_STEPS: Final = 2_000
+MAX_PLACED: Final = 100_000
+"""Fields and type conditions over all fetches of a plan."""
 MAX_NESTED_REQUIREMENTS: Final = 64
 
 _Registry = dict[tuple[str, ...], dict[str, set[tuple[str, str]]]]
@@ -71,6 +73,7 @@ class StepBuilder:
         self._aliased: dict[tuple[int, tuple[str, ...]], Selections] = {}
         self._templates: dict[int, tuple[tuple[RepresentationField, ...], Selections]] = {}
         self._nested = 0
+        self._placed = 0
         self._register(selections, ())
 
     def _register(self, selections: Selections, keys: tuple[str, ...]) -> None:
@@ -118,6 +121,9 @@ class StepBuilder:
             raise unreachable(decision.failed, decision.type_name)
         assert at.step is not None
         used: set[int] = {at.step.id}
+        self._placed += len(decision.local) + len(decision.cases)
+        if self._placed > MAX_PLACED:
+            raise PlanLimitError(f"plan needs more than {MAX_PLACED} selections")
         for local in decision.local:
             selected = local.field
             node = at.tree.add(

@@ -146,6 +146,8 @@ class QueryPlan:
             dependencies are done, without waiting for the rest of their wave.
         node: The same as a tree of waves, for reading; None when no subgraph is asked.
         introspects: The answer includes `__schema` or `__type`.
+        denied: (type, field) that the caller may not have; null even if fetched as a requirement.
+        lost: Response keys down to the fields that the operation lost by it.
         compiled: What an executor prepared for it.
     """
 
@@ -153,6 +155,8 @@ class QueryPlan:
     fetches: tuple[Fetch, ...]
     node: PlanNode | None
     introspects: bool = False
+    denied: frozenset[tuple[str, str]] = frozenset()
+    lost: tuple[tuple[str, ...], ...] = ()
     compiled: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

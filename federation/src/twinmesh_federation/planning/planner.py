@@ -10,8 +10,10 @@ from typing import Final
 from graphql import DocumentNode, print_ast
 
 from twinmesh_federation.planning import plan as nodes
+from twinmesh_federation.planning.access import Denied, without
 from twinmesh_federation.planning.build import MAX_STEPS, Step, StepBuilder
 from twinmesh_federation.planning.decision import Decider
+from twinmesh_federation.planning.errors import PlanLimitError
 from twinmesh_federation.planning.operation import Operation, normalise, select_operation
 from twinmesh_federation.planning.plan import (
     Condition,
@@ -33,6 +35,9 @@ DEFAULT_CACHE_SIZE: Final = 1_000
 _INTROSPECTION: Final = ("__schema", "__type")
 
 
+_CacheKey = tuple[str, str | None, frozenset[str], Denied]
+
+
 class Planner:
     """Plans operations over one supergraph, and remembers the plans.
 
@@ -43,8 +48,9 @@ class Planner:
 
     def __init__(self, supergraph: Supergraph, *, cache_size: int = DEFAULT_CACHE_SIZE) -> None:
         self.supergraph = supergraph
-        self._cache: OrderedDict[tuple[str, str | None, frozenset[str]], QueryPlan] = OrderedDict()
+        self._cache: OrderedDict[_CacheKey, QueryPlan] = OrderedDict()
         self._cache_size = cache_size
+        self._texts: OrderedDict[int, tuple[DocumentNode, str]] = OrderedDict()
 
     def plan(
         self,
@@ -52,6 +58,7 @@ class Planner:
         operation_name: str | None = None,
         *,
         override_labels: frozenset[str] = frozenset(),
+        denied: Denied = frozenset(),
     ) -> QueryPlan:
         """Plan one operation of a valid document.
 
@@ -59,16 +66,19 @@ class Planner:
             document: Parsed and validated against `supergraph.api_schema`.
             operation_name: Which operation; needed where there are several.
             override_labels: Labels of progressive overrides that are on.
+            denied: (type, field) that the caller may not have; they are null in the answer.
 
         Raises:
             PlanError: No such operation, an unreachable field, or a bound was hit.
         """
-        key = (print_ast(document), operation_name, override_labels)
+        key = (self._normal_text(document), operation_name, override_labels, denied)
         known = self._cache.get(key)
         if known is not None:
             self._cache.move_to_end(key)
             return known
-        result = self.plan_uncached(document, operation_name, override_labels=override_labels)
+        result = self.plan_uncached(
+            document, operation_name, override_labels=override_labels, denied=denied
+        )
         self._cache[key] = result
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
@@ -80,15 +90,36 @@ class Planner:
         operation_name: str | None = None,
         *,
         override_labels: frozenset[str] = frozenset(),
+        denied: Denied = frozenset(),
     ) -> QueryPlan:
         """Plan without looking at or filling the cache. See `plan`."""
+        try:
+            return self._plan(document, operation_name, override_labels, denied)
+        except RecursionError as error:
+            raise PlanLimitError("operation is nested too deeply to plan") from error
+
+    def _normal_text(self, document: DocumentNode) -> str:
+        """Print a document, once per parsed one."""
+        known = self._texts.get(id(document))
+        if known is None or known[0] is not document:
+            known = (document, print_ast(document))
+            self._texts[id(document)] = known
+            if len(self._texts) > self._cache_size:
+                self._texts.popitem(last=False)
+        return known[1]
+
+    def _plan(
+        self,
+        document: DocumentNode,
+        operation_name: str | None,
+        override_labels: frozenset[str],
+        denied: Denied,
+    ) -> QueryPlan:
         operation = normalise(document, select_operation(document, operation_name), self.supergraph)
+        lost: list[tuple[str, ...]] = []
+        permitted = without(operation.selections, operation.root, denied, self.supergraph, lost)
         remote = Selections(
-            tuple(
-                s
-                for s in operation.selections
-                if not (isinstance(s, Field) and s.name.startswith("__"))
-            )
+            tuple(s for s in permitted if not (isinstance(s, Field) and s.name.startswith("__")))
         )
         introspects = any(
             isinstance(s, Field) and s.name in _INTROSPECTION for s in operation.selections
@@ -100,7 +131,9 @@ class Planner:
         elif len(remote):
             builder.root(decider.decide_root(remote, operation.root), (), set(), operation.root)
         fetches, levels = _Batcher(self.supergraph, operation, builder.steps).batch()
-        return QueryPlan(operation, fetches, _arrange(fetches, levels), introspects)
+        return QueryPlan(
+            operation, fetches, _arrange(fetches, levels), introspects, denied, tuple(lost)
+        )
 
 
 def _place_serially(

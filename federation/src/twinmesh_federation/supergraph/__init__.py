@@ -2,6 +2,7 @@
 
 from twinmesh_federation.supergraph.load import SupergraphError, load_supergraph
 from twinmesh_federation.supergraph.model import (
+    AccessRule,
     ArgumentInfo,
     FieldInfo,
     FieldJoin,
@@ -14,6 +15,7 @@ from twinmesh_federation.supergraph.model import (
 )
 
 __all__ = [
+    "AccessRule",
     "ArgumentInfo",
     "FieldInfo",
     "FieldJoin",

@@ -32,6 +32,7 @@ from twinmesh_federation.selection import Selections, parse_field_set
 from twinmesh_federation.supergraph import model
 from twinmesh_federation.supergraph.api import public_sdl
 from twinmesh_federation.supergraph.model import (
+    AccessRule,
     ArgumentInfo,
     FieldInfo,
     FieldJoin,
@@ -94,6 +95,25 @@ def _field_set(text: str) -> Selections:
 
 def _applied(node: Any, name: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any AST node
     return [directive_arguments(d) for d in node.directives or () if d.name.value == name]
+
+
+def _access(node: Any) -> AccessRule | None:  # noqa: ANN401 - any AST node
+    if not node.directives:
+        return None
+    authenticated = bool(_applied(node, "authenticated"))
+    scopes = _alternatives(_applied(node, "requiresScopes"), "scopes")
+    policies = _alternatives(_applied(node, "policy"), "policies")
+    if not (authenticated or scopes or policies):
+        return None
+    return AccessRule(authenticated, scopes, policies)
+
+
+def _alternatives(applied: list[dict[str, Any]], name: str) -> tuple[frozenset[str], ...]:
+    groups: tuple[frozenset[str], ...] = ()
+    for arguments in applied:
+        own = tuple(frozenset(map(str, group)) for group in arguments.get(name) or ())
+        groups = tuple(a | b for a in groups for b in own) if groups else own
+    return groups
 
 
 class _Loader:
@@ -170,6 +190,7 @@ class _Loader:
         info = TypeInfo(node.name.value, kind)
         self._types[info.name] = info
         info.inaccessible = bool(_applied(node, self._inaccessible))
+        info.access = _access(node)
         self._load_type_joins(info, node)
         if kind in (model.OBJECT, model.INTERFACE):
             info.interfaces = [i.name.value for i in node.interfaces or ()]
@@ -250,6 +271,7 @@ class _Loader:
             args,
             joins,
             inaccessible=bool(_applied(node, self._inaccessible)),
+            access=_access(node),
         )
 
     def _graph(self, value: object) -> str:

@@ -89,6 +89,20 @@ class ArgumentInfo:
     default: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """Who may have a field or type: all three conditions hold.
+
+    Attributes:
+        scopes: Alternatives, each a set of scopes that must all be there; empty means any.
+        policies: The same with policies.
+    """
+
+    authenticated: bool = False
+    scopes: tuple[frozenset[str], ...] = ()
+    policies: tuple[frozenset[str], ...] = ()
+
+
 @dataclass(slots=True)
 class FieldInfo:
     """A field of the supergraph with its joins by subgraph."""
@@ -98,6 +112,7 @@ class FieldInfo:
     args: dict[str, ArgumentInfo]
     joins: dict[str, FieldJoin]
     inaccessible: bool = False
+    access: AccessRule | None = None
 
 
 @dataclass(slots=True)
@@ -113,6 +128,7 @@ class TypeInfo:
     enum_values: dict[str, bool] = field(default_factory=dict)
     """Value to whether the public API shows it."""
     inaccessible: bool = False
+    access: AccessRule | None = None
 
     @property
     def is_composite(self) -> bool:
