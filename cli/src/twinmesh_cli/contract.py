@@ -164,14 +164,19 @@ def read_target(target: str) -> "Contract":
     from twinmesh_sdk.contract import Contract  # noqa: PLC0415 - `--help` need not wait for it
 
     path = Path(target)
+    if target in RELEASE and not (path / "contract").exists():
+        return Contract.load(target)
     if not path.exists():
-        if "/" in target or importlib.util.find_spec(target) is None:
+        if not target.isidentifier() or importlib.util.find_spec(target) is None:
             raise InvalidInputError(f"{target!r} is neither a folder nor an installed package")
         return Contract.load(target)
     found = _contract_folder(path)
     for root in (found.parent.parent, found.parent, path / "src"):
-        if root.is_dir() and str(root) not in sys.path:
-            sys.path.insert(0, str(root))  # its generated code, when it is not installed
+        # Its generated code, when it is not installed. Last, and never a package's own folder:
+        # a room named `http` must not stand in for the standard library's.
+        is_package = (root / "__init__.py").exists()
+        if root.is_dir() and not is_package and str(root) not in sys.path:
+            sys.path.append(str(root))
     return Contract.read(found)
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -111,6 +113,26 @@ async def test_a_package_is_pushed_by_its_name(twinmesh):
     assert (code, listed) == (0, 0)
     assert "ACTIVE" in said
     assert names.startswith("governance")
+
+
+async def test_in_a_cluster_the_whole_release_is_pushed_with_client_credentials(service, issuer):
+    variables = {
+        "TWIN_GOVERNANCE_ADDR": f"127.0.0.1:{service.grpc_port}",
+        "TWIN_OIDC_ISSUER": issuer.url,
+        "TWIN_CLIENT_ID": "twinmesh-ci",
+        "TWIN_CLIENT_SECRET": issuer.secrets["twinmesh-ci"],
+        "PATH": os.environ["PATH"],
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "twinmesh_cli", "contract", "push", "--json",
+        env=variables, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    states = {o["service"]: o["state"] for o in json.loads(said)["outcomes"]}
+
+    assert process.returncode == 0
+    assert set(states.values()) == {"ACTIVE"}
+    assert {"governance", "gateway", "asset-registry", "energy-twin"} <= set(states)
 
 
 async def test_consumers_are_listed_with_whom_to_ask(twinmesh):

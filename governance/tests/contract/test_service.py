@@ -212,11 +212,21 @@ async def test_concurrent_pushes_of_one_version_leave_one_content(push, bundle, 
     assert len(versions.contracts) == 1
 
 
-async def test_pushing_needs_the_role(push, bundle):
+async def test_pushing_needs_the_role_and_no_service_has_it(service, push, bundle, issuer):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await push(bundle(), who="erp-app")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
+        metadata = (
+            ("authorization", f"Bearer {issuer.token('svc-telemetry')}"),
+            ("tm-tenant", "acme"),
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as by_service:
+            await GovernanceServiceStub(channel).PushContracts(
+                pb.PushContractsRequest(bundles=[wire.bundle_to_pb(bundle())]), metadata=metadata
+            )
 
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert by_service.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_wrong_digest_and_a_malformed_charter_are_invalid_input(ask, bundle):

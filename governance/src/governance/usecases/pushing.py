@@ -11,7 +11,7 @@ from governance.model.audit import AuditEntry
 from governance.model.contracts import MAX_BUNDLES, Bundle, ContractState, Mesh
 from governance.ports import BreakingOracle, Composer, Registry
 from governance.usecases.publishing import Publish
-from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
+from twinmesh_sdk.core.errors import ForbiddenError, InvalidInputError, LimitExceededError
 from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
 
@@ -53,7 +53,11 @@ class PushContracts:
             InvalidInputError: No bundle, or two of one service.
             LimitExceededError: Too many bundles.
         """
-        principal.require(PUSH_ROLE)
+        if PUSH_ROLE not in principal.roles:  # not even for services: none registers itself
+            raise ForbiddenError(
+                f"{principal.subject} lacks the role {PUSH_ROLE}",
+                hint=f"ask for a token with {PUSH_ROLE}",
+            )
         if not bundles:
             raise InvalidInputError("a push holds at least one bundle")
         if len(bundles) > MAX_BUNDLES:
@@ -70,8 +74,8 @@ class PushContracts:
                 await session.save_supergraph(judgement.mesh.supergraph)
             for outcome in judgement.outcomes:
                 await session.record(self._entry(principal, outcome))
-        if judgement.changed:
-            await self._publish()
+        # A repeat too: an earlier push may have been saved while the bus was away.
+        await self._publish()
         return _result(judgement)
 
     async def _judge(
