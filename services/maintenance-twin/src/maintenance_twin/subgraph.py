@@ -204,15 +204,17 @@ class WorkItem:
         return Asset(id=strawberry.ID(self.answer.item.asset_id))
 
     @described(
-        "The window in which the asset was degraded; it ends at the request's asOf "
-        "while that lasts."
+        "The window in which the asset was degraded; while that lasts, it ends at the "
+        "asset's last reading, or at the request's asOf where that is earlier."
     )
     def degradation(self) -> AssetPeriod:
         """Return the key of the window."""
         item = self.answer.item
         end_us = item.degraded_to_us
         if end_us is None:
-            end_us = max(to_us(self.now), item.opened_us)
+            now_us, seen_us = to_us(self.now), self.answer.seen_us
+            last_us = now_us if seen_us is None else min(now_us, seen_us + 1)
+            end_us = max(last_us, item.opened_us + 1)
         return AssetPeriod(
             asset_id=strawberry.ID(item.asset_id),
             from_=from_us(item.onset_us),

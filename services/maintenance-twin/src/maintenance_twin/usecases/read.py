@@ -25,10 +25,16 @@ from twinmesh_sdk.ports.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class ItemAnswer:
-    """A work item with the trust that it deserves at the times of the request."""
+    """A work item with the trust that it deserves at the times of the request.
+
+    Attributes:
+        seen_us: Of an open item asked about now: the asset's last reading, UTC microseconds. The
+            degradation is known to last until there, and no further.
+    """
 
     held: Held[WorkItem]
     trust: Trust
+    seen_us: int | None = None
 
     @property
     def item(self) -> WorkItem:
@@ -143,12 +149,13 @@ class ReadWorkItems:
         answers = []
         for one in held:
             item, twin = one.value, twins.get(one.value.asset_id)
-            trust = item.trust
+            trust, seen_us = item.trust, None
             if item.status is Status.OPEN and twin is not None:
+                seen_us = max((seen.observed_us for seen in twin.seen.values()), default=None)
                 trust = _stamped(
                     combine([inputs.trust(twin), replace(trust, verdict=Verdict.UNASSESSED)]), item
                 )
-            answers.append(ItemAnswer(one, trust))
+            answers.append(ItemAnswer(one, trust, seen_us))
         return answers
 
 
