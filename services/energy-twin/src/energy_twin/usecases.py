@@ -24,7 +24,9 @@ from twinmesh_sdk.ports.clock import Clock
 
 DAY_US: Final = 86_400_000_000
 MAX_WINDOWS: Final = 200
-MAX_WINDOW_US: Final = 366 * DAY_US
+MAX_WINDOW_US: Final = 50 * 366 * DAY_US
+"""What a window costs is bounded by its readings; this only refuses nonsense."""
+
 OPENING_SPANS: Final = 4
 """How much longer than the baseline's own length is looked at first."""
 
@@ -372,7 +374,7 @@ def check_window(window: Window) -> None:
     if window.to_us - window.from_us > MAX_WINDOW_US:
         raise InvalidInputError(
             f"a window has at most {MAX_WINDOW_US // DAY_US} days",
-            hint="ask for several: waste adds up over disjoint windows",
+            hint="ask for a shorter one",
         )
 
 

@@ -328,7 +328,7 @@ async def test_bad_requests_get_a_clear_error(door):
     stub = door.stub()
     asset = door.assets["flow"]
     now = timestamp_us(T0)
-    later = timestamp_us(T0 + 400 * 86_400 * S)
+    later = timestamp_us(T0 + 51 * 366 * 86_400 * S)
     cases = [
         (stub.EstimateWaste, pb.EstimateWasteRequest(windows=[pb.Window(asset_id=asset)])),
         (

@@ -328,3 +328,15 @@ async def test_a_baseline_is_held_once_at_a_time(store, tenant):
     assert then.recorded_to_us == now.recorded_from_us
     found = await store.baseline(tenant, baseline.baseline_id)
     assert found == now
+
+
+async def test_a_window_that_is_still_open_years_later_states_what_is_covered(take, read, tenant):
+    await take(run(tenant, 300))
+    await take(run(tenant, 300, start=300, extra_w=50.0))
+    later = 7 * 366 * 24 * HOUR
+
+    closed, still_open = await read.waste(tenant, [window(300, 603), window(300, later)], at(later))
+
+    assert still_open.waste.wasted_j == pytest.approx(closed.waste.wasted_j)
+    assert still_open.trust.verdict is Verdict.STALE
+    assert still_open.trust.quality is Quality.UNCERTAIN

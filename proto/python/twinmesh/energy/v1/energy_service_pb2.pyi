@@ -73,7 +73,7 @@ class EstimateWasteRequest(_message.Message):
     WINDOWS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]:
-        """At most 200 windows, of at most 366 days each."""
+        """At most 200 windows, with at most 4,000,000 readings in all."""
 
     def __init__(
         self,
