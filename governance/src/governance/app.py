@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from governance.adapters.buf import BufOracle
-from governance.adapters.federation import FederationComposer
+from governance.adapters.federation import FederationComposer, warm_up
 from governance.adapters.migration import migrate
 from governance.adapters.nats import NatsNoticeboard
 from governance.adapters.postgres import PostgresRegistry
 from governance.api_grpc import GovernanceApi
+from governance.decide.charter_shape import check_charter_shape
 from governance.http import ci_router
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA, Context
@@ -56,12 +57,16 @@ def build(settings: GovernanceSettings) -> TwinService:
 
     async def keep_published() -> None:
         """Bring back what a restart, a lost bucket or a failed publication left out."""
+        warm = False
         while True:
             try:
                 if written := await publish():
                     log.info("snapshot published", extra={"entries": written})
             except TwinError as error:
                 log.warning("snapshot not published", extra={"error": str(error)})
+            if not warm:
+                await asyncio.to_thread(_warm_up)
+                warm = True
             await asyncio.sleep(settings.republish_s)
 
     async def registry_answers() -> None:
@@ -81,6 +86,12 @@ async def _opened(engine: AsyncEngine, *, migrating: bool) -> AsyncIterator[Asyn
         yield engine
     finally:
         await engine.dispose()
+
+
+def _warm_up() -> None:
+    """Do what the first push would otherwise wait for, after the doors are open."""
+    check_charter_shape("", {})
+    warm_up()
 
 
 async def _migrate(settings: GovernanceSettings) -> None:

@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from governance.decide.composition import Composed, CompositionError
 from governance.model.contracts import Bundle, Supergraph
-from twinmesh_federation.composition import CompositionFailed, Subgraph, compose
 
 
 class FederationComposer:
@@ -31,6 +30,13 @@ class FederationComposer:
 @lru_cache(maxsize=16)
 def _compose(subgraphs: tuple[tuple[str, str, str], ...]) -> str | tuple[CompositionError, ...]:
     """Return the supergraph's SDL, or why there is none; pure, so repeats cost nothing."""
+    # Imported with the first push, or by `warm_up`: 0.2 s that readiness need not wait for.
+    from twinmesh_federation.composition import (  # noqa: PLC0415
+        CompositionFailed,
+        Subgraph,
+        compose,
+    )
+
     outcome = compose([Subgraph(name, url, sdl) for name, url, sdl in subgraphs])
     if isinstance(outcome, CompositionFailed):
         return tuple(
@@ -38,3 +44,8 @@ def _compose(subgraphs: tuple[tuple[str, str, str], ...]) -> str | tuple[Composi
             for issue in outcome.errors
         )
     return outcome.supergraph_sdl
+
+
+def warm_up() -> None:
+    """Import and run the engine once, so that the first push finds it ready."""
+    _compose((("warm", "http://localhost/graphql", "type Query { warm: Int }"),))
