@@ -18,6 +18,8 @@ from twinmesh.core.v1 import trust_pb2
 from twinmesh.telemetry.v1 import events_pb2
 from twinmesh.telemetry.v1 import telemetry_service_pb2 as pb
 from twinmesh.telemetry.v1 import telemetry_service_pb2_grpc as pb_grpc
+from twinmesh.twin.v1 import twin_service_pb2 as twin_pb
+from twinmesh.twin.v1 import twin_service_pb2_grpc as twin_grpc
 from twinmesh_local.ports import choose
 from twinmesh_sdk.contract import Contract
 from twinmesh_sdk.core.errors import TwinError
@@ -285,6 +287,53 @@ async def test_kill_9_at_any_moment_under_load_changes_no_count(service, rig):
     await until(lambda: counted(rig, expected), f"counts {expected}", 40)
     assert await rig.rows() == 3600
     assert service.stop() == 0
+
+
+async def test_the_grpc_doors_answer(service, rig):
+    base = rig.now_us() // 1_000_000 - 10
+    for n in range(5):
+        await rig.send("p101", "flow", {"ts": base + n, "value": float(n)})
+    await rig.send("p101", "flow", b"broken")
+    await until(lambda: counted(rig, Counts(received=6, stored=5, quarantined=1)), "counts")
+    metadata = service.metadata()
+    async with grpc.aio.insecure_channel(service.grpc) as channel:
+        telemetry = pb_grpc.TelemetryServiceStub(channel)
+        twin = twin_grpc.TwinServiceStub(channel)
+
+        latest = await telemetry.GetLatest(
+            pb.GetLatestRequest(signal_ids=[SIGNAL], decision="plan"), metadata=metadata
+        )
+        assert [(v.value, v.unit, v.trust.decision) for v in latest.values] == [
+            (4.0, "m3/s", "plan")
+        ]
+        page = pb.GetHistoryRequest(signal_id=SIGNAL, start={"seconds": base}, page_size=3)
+        first = await telemetry.GetHistory(page, metadata=metadata)
+        page.page_token = first.next_page_token
+        second = await telemetry.GetHistory(page, metadata=metadata)
+        assert [p.mean for p in (*first.points, *second.points)] == [0.0, 1.0, 2.0, 3.0, 4.0]
+        assert second.next_page_token == ""
+        counts = await telemetry.GetIngestCounts(pb.GetIngestCountsRequest(), metadata=metadata)
+        assert (counts.received, counts.processed_sequence) == (6, counts.received_sequence)
+        replayed = await telemetry.ReplayQuarantine(
+            pb.ReplayQuarantineRequest(reason="MALFORMED"), metadata=metadata
+        )
+        assert replayed.replayed == 1
+
+        described = await twin.Describe(twin_pb.DescribeRequest(), metadata=metadata)
+        assert (described.name, described.charter["kind"]) == ("telemetry", "foundation")
+        asset = f"ast_{1:026d}"
+        states = await twin.GetStates(
+            twin_pb.GetStatesRequest(asset_ids=[asset]), metadata=metadata
+        )
+        assert [state.asset_id for state in states.states] == [asset]
+        assert states.states[0].state == "ABSENT"  # pressure and power were never seen
+
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await telemetry.ReplayQuarantine(
+                pb.ReplayQuarantineRequest(reason="MALFORMED"),
+                metadata=[("authorization", f"Bearer {service.token(roles=('read',))}")],
+            )
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def keep_publishing(rig, base, count):

@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +14,7 @@ from telemetry.model.signal import ForeignName, Signal
 from telemetry.wire.definitions import signal_from_pb
 from twinmesh.assets.v1 import asset_registry_service_pb2 as pb
 from twinmesh.assets.v1 import asset_registry_service_pb2_grpc as pb_grpc
+from twinmesh_sdk.core.errors import DeadlineExceededError, UnavailableError
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.request import acting_for
 from twinmesh_sdk.core.times import OPEN_US, ReadTime, from_us
@@ -27,6 +29,8 @@ UNKNOWN_S: Final = 2.0
 """How long a name that the registry did not know is not asked about again."""
 KNOWN_S: Final = 300.0
 """How long definitions hold without a word from the registry."""
+RETRY_S: Final = 10.0
+"""How soon the registry is asked again after it was away."""
 PROBES: Final = 4
 """Times at which a source is looked up for one batch, at most."""
 
@@ -99,11 +103,7 @@ class RegistrySignalDirectory:
     async def _learn(self, key: tuple[str, str], names: list[Wanted]) -> None:
         """Ask the registry about the times at which names are missing, a few at most."""
         now = time.monotonic()
-        source = self._sources.get(key)
-        if source is None or now - source.asked_at > KNOWN_S:
-            source = self._sources[key] = _Source(asked_at=now)
-            if len(self._sources) > MAX_SOURCES:
-                self._sources.popitem(last=False)
+        source = await self._source(key, now)
         asked: set[int] = set()
         for _ in range(PROBES):
             moment = next(
@@ -127,25 +127,48 @@ class RegistrySignalDirectory:
                 if len(self._unknown) > MAX_UNKNOWN:
                     self._unknown.popitem(last=False)
 
+    async def _source(self, key: tuple[str, str], now: float) -> _Source:
+        """Return what is known of a source; what is old is asked for again.
+
+        An old answer serves on while the registry is away: it would have announced a change.
+        """
+        source = self._sources.get(key)
+        if source is None:
+            source = self._sources[key] = _Source(asked_at=now)
+            if len(self._sources) > MAX_SOURCES:
+                self._sources.popitem(last=False)
+        elif now - source.asked_at > KNOWN_S:
+            source.asked_at = now - KNOWN_S + RETRY_S
+            with suppress(UnavailableError, DeadlineExceededError):
+                fresh = _Source(asked_at=now)
+                fresh.take(await self._list(key[0], None, source=key[1]))
+                source = self._sources[key] = fresh
+        return source
+
     async def definitions(self, tenant: str, signal_ids: Sequence[str]) -> dict[str, Signal]:
         """See `SignalDirectory.definitions`."""
         now = time.monotonic()
-        found: dict[str, Signal] = {}
-        missing: list[str] = []
-        for signal_id in dict.fromkeys(signal_ids):
-            known = self._by_id.get((tenant, signal_id))
-            if known is not None and now - known[0] <= KNOWN_S:
-                found[signal_id] = known[1]
-            else:
-                missing.append(signal_id)
-        for at in range(0, len(missing), PAGE):
-            chunk = missing[at : at + PAGE]
-            for signal in await self._list(tenant, None, signal_ids=chunk):
-                found[signal.signal_id] = signal
-                self._by_id[tenant, signal.signal_id] = (now, signal)
+        known = {
+            one: self._by_id[tenant, one]
+            for one in dict.fromkeys(signal_ids)
+            if (tenant, one) in self._by_id
+        }
+        missing = [
+            one
+            for one in dict.fromkeys(signal_ids)
+            if one not in known or now - known[one][0] > KNOWN_S
+        ]
+        try:
+            for at in range(0, len(missing), PAGE):
+                for signal in await self._list(tenant, None, signal_ids=missing[at : at + PAGE]):
+                    known[signal.signal_id] = (now, signal)
+                    self._by_id[tenant, signal.signal_id] = (now, signal)
+        except (UnavailableError, DeadlineExceededError):
+            if any(one not in known for one in missing):
+                raise  # what was never known cannot be answered
         while len(self._by_id) > MAX_DEFINITIONS:
             self._by_id.popitem(last=False)
-        return found
+        return {one: signal for one, (_, signal) in known.items()}
 
     async def signals_of(self, tenant: str, asset_ids: Sequence[str]) -> list[Signal]:
         """See `SignalDirectory.signals_of`."""
