@@ -99,6 +99,7 @@ def test_a_loss_of_output_is_found_however_fast_it_comes(made_skid, effect, ramp
         ((("flow", -0.08), ("power", -0.05)), FailureMode.LOO),
         ((("flow", -0.2),), FailureMode.AIR),
         ((("power", 0.2),), FailureMode.PDE),
+        ((("vibration", -0.4),), FailureMode.UNK),
     ],
 )
 def test_the_pattern_names_the_failure_mode(made_skid, effects, expected):
@@ -168,6 +169,18 @@ def test_an_unknown_mode_is_named_and_nothing_is_proposed(made_skid):
     assert (reason.code, reason.subject) == ("MISSING_CONTEXT", "operating_mode")
 
 
+def test_a_mode_that_is_no_longer_said_is_no_longer_believed(made_skid):
+    skid = made_skid(mode=True, effects=(("power", 1.0),), ramp_s=1)
+    readings = [
+        r for r in skid.readings() if r.name != "operating_mode" or second(r.observed_us) < 700
+    ]
+
+    facts, twin = run(skid, readings=readings)
+
+    assert opened(facts) == []
+    assert twin.evaluation.condition.reasons[0].code == "MISSING_CONTEXT"
+
+
 def test_a_known_mode_lets_it_judge(made_skid):
     (item,) = opened(run(made_skid(mode=True))[0])
 
@@ -213,6 +226,23 @@ def test_bad_values_are_left_out(made_skid):
     ]
 
     assert opened(run(skid, readings=readings)[0]) == []
+
+
+@pytest.mark.parametrize("absurd", [float("nan"), float("inf"), -1e300, 1e16])
+def test_absurd_values_are_left_out(made_skid, absurd):
+    skid = made_skid(effects=())
+    readings = [
+        replace(r, value=absurd) if r.name == "flow" and second(r.observed_us) % 7 == 0 else r
+        for r in skid.readings()
+    ]
+
+    facts, twin = run(skid, readings=readings)
+
+    assert opened(facts) == []
+    assert twin.evaluation.condition.state is State.HEALTHY
+    assert b"null" not in twin_to_json(twin).replace(b'"item":null', b"").replace(
+        b'"unjudged":null', b""
+    ).replace(b'"silent":null', b"").replace(b'"speed":[null', b"")
 
 
 def test_uncertain_values_lower_the_trust(made_skid):

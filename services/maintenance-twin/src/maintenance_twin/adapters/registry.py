@@ -18,9 +18,6 @@ from twinmesh_sdk.core.request import acting_for
 from twinmesh_sdk.core.times import MAX_TIME, MIN_TIME
 from twinmesh_sdk.wire import timestamp
 
-LAST_TIME: Final = MAX_TIME - timedelta(seconds=1)
-"""The latest time that the registry takes: periods exclude their end."""
-
 MAX_IDS: Final = 1_000
 MAX_PAGES: Final = 100
 PAGE: Final = 1_000

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from maintenance_twin.model.row import Reading, Row
 
 _BAD = 2
+_LARGEST = 1e15
+"""No SI value of a machine is larger; the squares of such values still fit into a float."""
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class Alignment:
             if reading.observed_us < self.closed_us:
                 self.late += 1
                 continue
-            if reading.severity < _BAD and math.isfinite(reading.value):
+            if reading.severity < _BAD and abs(reading.value) <= _LARGEST:
                 slot = slots.get(reading.observed_us // row_us)
                 if slot is None:
                     slot = slots[reading.observed_us // row_us] = Slot()

@@ -184,14 +184,6 @@ class Chart:
         state.last_us = t_us
         return deviating
 
-    def deviation(self, index: int) -> tuple[float, float]:
-        """Return a track's sudden and slow deviation, each as a multiple of its limit, signed."""
-        state, track = self.state, self.baseline.tracks[index]
-        limits = limits_of(track, state.reference[index], self._tuning)
-        sudden = (state.level[index] - state.reference[index]) / limits.sudden
-        slow = (state.slow[index] - track.mean) / self._slow_floor[index]
-        return (0.0, max(slow, 0.0)) if limits.upward_only and slow > sudden else (sudden, slow)
-
     def t_squared(self) -> float:
         """Return the T2 statistic of the last row, over its limit."""
         return self._statistic(self.state.last_us) / self.baseline.limit

@@ -18,7 +18,14 @@ from maintenance_twin.model.tuning import US, Tuning
 from maintenance_twin.model.work_item import CloseReason, Status, WorkItem, work_item_id
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.times import from_us
-from twinmesh_sdk.core.trust import Quality, Reason, Trust, Verdict, combine
+from twinmesh_sdk.core.trust import (
+    FRESH_CADENCES,
+    Quality,
+    Reason,
+    Trust,
+    Verdict,
+    combine,
+)
 
 MAX_MODES = 16
 """Operating modes learned per asset and configuration; rows of further ones are not judged."""
@@ -178,7 +185,8 @@ class Evaluator:
                 if said in at.charts:
                     self._chart(said).state.resume(row.t_us)
             at.mode_us = row.t_us
-        if not at.mode_us or row.t_us - at.mode_us > self._tuning.mode_hold_s * US:
+        hold_s = max(self._tuning.mode_hold_s, FRESH_CADENCES * signal.cadence_s)
+        if not at.mode_us or row.t_us - at.mode_us > hold_s * US:
             return None
         return at.mode
 

@@ -29,7 +29,7 @@ TOLERANCES: Final = {
     Role.PRESSURE: Tolerance(resolvable_ratio=0.015, acceptable_ratio=0.03),
     Role.POWER: Tolerance(resolvable_ratio=0.015, acceptable_ratio=0.04),
     Role.CURRENT: Tolerance(resolvable_ratio=0.015, acceptable_ratio=0.04),
-    Role.VIBRATION: Tolerance(resolvable_ratio=0.10, acceptable_ratio=0.25, upward_only=True),
+    Role.VIBRATION: Tolerance(resolvable_ratio=0.10, acceptable_ratio=0.25),
     Role.TEMPERATURE: Tolerance(
         resolvable_ratio=0.0, acceptable_ratio=0.0, acceptable=10.0, upward_only=True
     ),
@@ -39,7 +39,7 @@ TOLERANCES: Final = {
     uncertainty of grade 1 (flow 2.0 %, head 1.5 %, power 1.5 %), `acceptable` the tolerance of
     acceptance grades 1B and 1E (flow 5 %, head 3 %, power 4 %). Current stands for power.
     Vibration: ISO 2954:2012 permits 10 % of error in a vibration meter; ISO 20816-1:2016 calls a
-    change above 25 % of the upper limit of zone B significant, and a machine accepted in zone A
-    or B stands below that limit, so 25 % of its own level is on the safe side.
+    change above 25 % of the upper limit of zone B significant, up or down, and a machine accepted
+    in zone A or B stands below that limit, so 25 % of its own level is on the safe side.
     Temperature: 10 K, by which the life of an insulation halves (Montsinger's rule).
 """

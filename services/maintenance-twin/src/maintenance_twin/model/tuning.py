@@ -33,7 +33,8 @@ class Tuning:
         lateness_s: How long a row stays open for readings that overtook each other.
         slow_s: Time constant of the level that is held against acceptance tolerances.
         horizon_s: Horizon of the stated probability: the planner's review, four hours.
-        mode_hold_s: How long an operating mode is believed without being repeated.
+        mode_hold_s: How long an operating mode is believed without being repeated: the budget of
+            the trip decision, or three of its cadences where it is sent more rarely.
     """
 
     baseline_rows: int = 400
@@ -50,7 +51,7 @@ class Tuning:
     lateness_s: float = 5.0
     slow_s: float = 300.0
     horizon_s: float = 14_400.0
-    mode_hold_s: float = 14_400.0
+    mode_hold_s: float = 60.0
 
     def __post_init__(self) -> None:
         """Refuse constants with which the model cannot work."""
