@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graphql import (
@@ -67,7 +67,7 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition | CompositionFailed:
     if issues:
         return CompositionFailed(tuple(issues))
     composed = composed_directives(schemas, issues)
-    executable = _executable_directives(schemas, issues)
+    executable = _executable_directives(schemas, composed.keys(), issues)
     merger = Merger(schemas)
     types = merger.merge()
     issues += merger.issues
@@ -172,7 +172,7 @@ def _graph_id(name: str, taken: set[str]) -> str:
 
 
 def _executable_directives(
-    schemas: list[SubgraphSchema], issues: list[CompositionIssue]
+    schemas: list[SubgraphSchema], composed: Collection[str], issues: list[CompositionIssue]
 ) -> list[str]:
     """Merge definitions of directives for operations: what all subgraphs know."""
     found: dict[str, list[tuple[str, DirectiveDefinitionNode]]] = {}
@@ -184,7 +184,7 @@ def _executable_directives(
     for name, definitions in found.items():
         if len(definitions) < len(schemas):
             continue
-        if name in ("include", "skip", "defer", "stream"):
+        if name in composed or name in ("include", "skip", "defer", "stream"):
             continue
         types: dict[str, set[str]] = {}
         for _, definition in definitions:

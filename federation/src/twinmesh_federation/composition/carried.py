@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from twinmesh_federation.issues import CompositionIssue
 CARRIED: Final = (
     "tag", "inaccessible", "authenticated", "requiresScopes", "policy", "cost", "listSize",
 )  # fmt: skip
+_SPECIFIED: Final = ("deprecated", "specifiedBy")
+MAX_ALTERNATIVES: Final = 1_000
 _DEFINITIONS: Final = {
     "tag": "directive @tag(name: String!) repeatable on FIELD_DEFINITION | OBJECT | INTERFACE | "
     "UNION | ARGUMENT_DEFINITION | SCALAR | ENUM | ENUM_VALUE | INPUT_OBJECT | "
@@ -42,6 +45,50 @@ _LINKS: Final = {
 }
 
 
+def _dearest(known: dict[str, Any] | None, args: dict[str, Any]) -> dict[str, Any]:
+    if known is None:
+        return {"weight": int(args["weight"])}
+    return {"weight": max(known["weight"], int(args["weight"]))}
+
+
+def _largest(known: dict[str, Any] | None, args: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(known or {})
+    if args.get("assumedSize") is not None:
+        size = int(args["assumedSize"])
+        merged["assumedSize"] = max(merged.get("assumedSize", size), size)
+    for name in ("slicingArguments", "sizedFields"):
+        if args.get(name):
+            merged[name] = list(dict.fromkeys([*merged.get(name, ()), *args[name]]))
+    if args.get("requireOneSlicingArgument") is False:
+        merged["requireOneSlicingArgument"] = False
+    return merged
+
+
+def _all_of(name: str) -> Callable[[dict[str, Any] | None, dict[str, Any]], dict[str, Any]]:
+    """Join alternatives of two subgraphs so that both must hold."""
+
+    def join(known: dict[str, Any] | None, args: dict[str, Any]) -> dict[str, Any]:
+        groups = [sorted(set(map(str, group))) for group in args.get(name) or ()]
+        if known is not None and known[name]:
+            groups = [sorted({*a, *b}) for a in known[name] for b in groups] or known[name]
+        unique = list(dict.fromkeys(map(tuple, groups)))
+        return {name: [list(g) for g in unique[:MAX_ALTERNATIVES]]}
+
+    return join
+
+
+_MERGED: Final = {
+    "cost": _dearest,
+    "listSize": _largest,
+    "requiresScopes": _all_of("scopes"),
+    "policy": _all_of("policies"),
+}
+
+
+def _printed(args: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {json.dumps(value)}" for name, value in args.items())
+
+
 @dataclass(slots=True)
 class Composed:
     """A directive that @composeDirective carries on."""
@@ -62,21 +109,27 @@ class Carrier:
         """Print the union of the elements' carried directives, with a leading space."""
         found: dict[str, None] = {}
         single: set[str] = set()
+        merged: dict[str, dict[str, Any]] = {}
         for element in elements:
             for directive in element.directives:
                 name = directive.name
                 if directive.is_federation:
                     if name not in CARRIED:
                         continue
-                elif name not in self.composed and name not in ("deprecated", "specifiedBy"):
+                elif name not in self.composed and name not in _SPECIFIED:
                     continue
-                elif name in ("deprecated", "specifiedBy"):
+                elif name in _SPECIFIED:
                     if name in single:
                         continue
                     single.add(name)
+                self.used[name] = None
+                if directive.is_federation and name in _MERGED:
+                    merged[name] = _MERGED[name](merged.get(name), directive.args)
+                    continue
                 printed = "@" + name + _arguments(directive.args, directive.node)
                 found[printed] = None
-                self.used[name] = None
+        for name, args in merged.items():
+            found[f"@{name}({_printed(args)})"] = None
         return "".join(f" {text}" for text in found)
 
     def links(self) -> list[str]:
@@ -122,9 +175,11 @@ def composed_directives(
     found: dict[str, Composed] = {}
     features: dict[str, tuple[int, str]] = {}
     for schema in schemas:
+        asked: set[str] = set()
         for applied in schema.schema_directives:
             if not applied.is_federation or applied.name != "composeDirective":
                 continue
+            asked.add(str(applied.args.get("name")).removeprefix("@"))
             problem = _compose_one(schema, applied.args.get("name"), found, features)
             if problem is not None:
                 issues.append(
@@ -137,7 +192,28 @@ def composed_directives(
                         "alike everywhere.",
                     )
                 )
+        _drop_uncomposed(schema, asked)
     return found
+
+
+def _drop_uncomposed(schema: SubgraphSchema, asked: set[str]) -> None:
+    """Drop applications of directives that this subgraph does not ask to carry on."""
+    for element in _elements(schema):
+        element.directives = [
+            d
+            for d in element.directives
+            if d.is_federation or d.name in asked or d.name in _SPECIFIED
+        ]
+
+
+def _elements(schema: SubgraphSchema) -> Iterator[Element]:
+    for info in schema.types.values():
+        yield info
+        yield from info.values.values()
+        yield from info.inputs.values()
+        for item in info.fields.values():
+            yield item
+            yield from item.args.values()
 
 
 def _compose_one(
@@ -171,13 +247,28 @@ def _compose_one(
         return f"{name} means different directives in different subgraphs"
     if not _locations(definition) & _locations(earlier.definition):
         return f"{name} is defined for no common location"
-    if link.version > earlier.link.version:
-        found[local] = Composed(local, link, definition)
+    newest = definition if link.version > earlier.link.version else earlier.definition
+    link = max(link, earlier.link, key=lambda one: one.version)
+    found[local] = Composed(local, link, _over_locations(newest, definition, earlier.definition))
     return None
 
 
 def _locations(definition: DirectiveDefinitionNode) -> set[str]:
     return {location.value for location in definition.locations}
+
+
+def _over_locations(
+    newest: DirectiveDefinitionNode, *definitions: DirectiveDefinitionNode
+) -> DirectiveDefinitionNode:
+    """Copy a definition with the locations of several."""
+    locations = {x.value: x for d in definitions for x in d.locations}
+    return DirectiveDefinitionNode(
+        description=newest.description,
+        name=newest.name,
+        arguments=newest.arguments,
+        repeatable=any(d.repeatable for d in definitions),
+        locations=tuple(locations.values()),
+    )
 
 
 def _original(link: Link, local: str) -> str:
