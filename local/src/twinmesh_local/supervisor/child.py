@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 10.0
 STEADY_S: Final = 30.0
-STARTING_POLL_S: Final = 0.1
+STARTING_POLL_S: Final = 0.25
 RUNNING_POLL_S: Final = 1.0
 HUNG_AFTER: Final = 3
 
