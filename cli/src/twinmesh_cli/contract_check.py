@@ -1,5 +1,6 @@
 """`twinmesh contract check`: is a new schema compatible, by a named profile? Needs no server."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 MAX_FILES: Final = 500
 MAX_LINES: Final = 100_000
+MAX_LINE_CHARS: Final = 16 * 1024 * 1024
 _IMPORT: Final = re.compile(r'^\s*import\s+(?:public\s+|weak\s+)?"([^"]+)"\s*;', re.MULTILINE)
 _DESCRIPTORS: Final = {".binpb", ".pb", ".bin", ".desc", ".protoset"}
 _FORMATS: Final = ("protobuf", "json-schema", "graphql")
@@ -102,10 +104,15 @@ def _check_batch(file: Path, profile: str) -> int:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    with file.open(encoding="utf-8") as opened:
-        for number, line in enumerate(opened, 1):
-            if number > MAX_LINES:
-                raise InvalidInputError(f"a batch has at most {MAX_LINES} lines")
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        for number in itertools.count(1):
+            line = opened.readline(MAX_LINE_CHARS + 1)
+            if not line:
+                return
+            if number > MAX_LINES or len(line) > MAX_LINE_CHARS:
+                raise InvalidInputError(
+                    f"a batch has at most {MAX_LINES} lines of {MAX_LINE_CHARS} characters"
+                )
             if line.strip():
                 yield number, line
 

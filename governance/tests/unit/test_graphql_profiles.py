@@ -52,7 +52,15 @@ def test_a_subgraphs_extensions_count_as_definitions():
 
 
 @pytest.mark.parametrize(
-    "sdl", ["type Query {", "type Query { a: Missing }", "{" * 3000, "type A " * 60000]
+    "sdl",
+    [
+        "type Query {",
+        "type Query { a: Missing }",
+        "type Query { a: Int @deprecated(reason: 5) }",
+        "type Query { a: " + "[" * 900 + "Int" + "]" * 900 + " }",
+        "{" * 3000,
+        "type A " * 60000,
+    ],
 )
 def test_what_is_no_schema_is_invalid_input(sdl):
     with pytest.raises(InvalidInputError):

@@ -8,6 +8,7 @@ from graphql import (
     ConstDirectiveNode,
     DefinitionNode,
     DocumentNode,
+    GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
     InterfaceTypeDefinitionNode,
@@ -81,7 +82,7 @@ def schema_of(sdl: str) -> GraphQLSchema:
                 assume_valid_sdl=True,
             )
         return schema
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, GraphQLError, RecursionError) as error:
         raise InvalidInputError(f"the SDL is no schema: {error}") from error
 
 
