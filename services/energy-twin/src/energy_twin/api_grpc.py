@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 from energy_twin import wire
 from energy_twin.model.baseline import METHOD
 from energy_twin.model.series import METERS
-from energy_twin.usecases import ReadEnergy
+from energy_twin.usecases import MeterDays, ReadEnergy
 from twinmesh.energy.v1 import energy_service_pb2 as pb
 from twinmesh.energy.v1 import energy_service_pb2_grpc as pb_grpc
 from twinmesh.twin.v1 import twin_service_pb2 as twin_pb
@@ -69,14 +69,14 @@ class EnergyApi(pb_grpc.EnergyServiceServicer):
         del context
         if request.interval_stamp not in wire.STAMP_FROM_PB:
             raise InvalidInputError("interval_stamp is not one that is known")
-        days = await self._read.meter_totals(
-            reader(),
-            AssetId(request.asset_id),
+        wanted = MeterDays(
             first=day_of(request.first_date),
             last=day_of(request.last_date),
             zone=request.time_zone,
             stamp=wire.STAMP_FROM_PB[request.interval_stamp],
-            at=current_read_time(),
+        )
+        (days,) = await self._read.meter_totals(
+            reader(), [AssetId(request.asset_id)], wanted, current_read_time()
         )
         return pb.GetMeterTotalsResponse(days=[wire.meter_day_to_pb(day) for day in days])
 

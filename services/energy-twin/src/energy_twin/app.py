@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from typing import Final
 
 from energy_twin.adapters.postgres import PostgresEnergyStore
 from energy_twin.adapters.registry import GrpcAssetDirectory
@@ -10,18 +11,20 @@ from energy_twin.api_grpc import EnergyApi, TwinApi
 from energy_twin.events import OnConfigurationRecorded, OnSignalDefined, ReadingsConsumer
 from energy_twin.settings import EnergySettings
 from energy_twin.subgraph import SCHEMA, Context
-from energy_twin.usecases import LearnBaselines, ReadEnergy, TakeReadings
+from energy_twin.usecases import ForgetOldReadings, LearnBaselines, ReadEnergy, TakeReadings
 from twinmesh.energy.v1.energy_service_pb2_grpc import add_EnergyServiceServicer_to_server
 from twinmesh.twin.v1.twin_service_pb2_grpc import add_TwinServiceServicer_to_server
 from twinmesh_sdk.adapters.nats.streams import TELE_PARTITIONS
 from twinmesh_sdk.adapters.postgres import Database, PostgresOutbox, RecordedClock, migrate
 from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.core.trust import Budget
 from twinmesh_sdk.runtime import TwinService
 
 log = logging.getLogger(__name__)
 
-PACKAGE = "energy_twin"
+PACKAGE: Final = "energy_twin"
+FORGET_S: Final = 6 * 3600.0
 
 
 def main() -> None:
@@ -61,6 +64,8 @@ def build(settings: EnergySettings) -> TwinService:
     service.on_event(OnConfigurationRecorded(learn_baselines))
     service.on_event(OnSignalDefined(directory))
     service.add_relay(outbox)
+    forget = ForgetOldReadings(store, service.clock, kept_days=settings.readings_kept_days)
+    service.add_worker("old readings", lambda: keep_forgetting(forget))
     for partition in range(TELE_PARTITIONS):
         consumer = ReadingsConsumer(
             service.nats,
@@ -70,6 +75,17 @@ def build(settings: EnergySettings) -> TwinService:
         )
         service.add_worker(consumer.durable, consumer.run)
     return service
+
+
+async def keep_forgetting(forget: ForgetOldReadings) -> None:
+    """Forget old readings, a few times a day."""
+    while True:
+        try:
+            if gone := await forget():
+                log.info("old readings forgotten", extra={"segments": gone})
+        except TwinError as error:
+            log.warning("old readings cannot be forgotten", extra={"error": str(error)})
+        await asyncio.sleep(FORGET_S)
 
 
 def budget_of(contract: Contract) -> Budget:

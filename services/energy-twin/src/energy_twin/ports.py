@@ -87,6 +87,10 @@ class EnergyStore(Protocol):
         """Return a baseline by its id, the last version held of it."""
         ...
 
+    async def forget(self, *, known_before_us: int) -> int:
+        """Forget readings known since before a wall time; returns how many segments went."""
+        ...
+
     async def change(self, change: BaselineChange) -> None:
         """Save what becomes of baselines, and announce it, at one recorded time."""
         ...

@@ -20,6 +20,12 @@ class EnergySettings(DatabaseSettings):
         le=366,
         description="how far into a configuration they are looked for, in days of plant time",
     )
+    readings_kept_days: float = Field(
+        default=800.0,
+        gt=0,
+        le=36_600,
+        description="how long readings are kept after they became known, in days of wall time",
+    )
     batch_messages: int = Field(
         default=64, ge=1, le=1_000, description="telemetry messages taken in one transaction"
     )

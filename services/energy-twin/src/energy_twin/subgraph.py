@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final, Self, TypeVar, cast
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from energy_twin.decide.meters import IntervalStamp
+from energy_twin.decide.meters import IntervalStamp, local_days, zone_of
 from energy_twin.model.baseline import METHOD, HeldBaseline
 from energy_twin.model.estimate import MeterDay as MeterDayModel
 from energy_twin.model.estimate import WasteEstimate, Window
 from energy_twin.model.series import METERS, SignalUse
-from energy_twin.usecases import MAX_WINDOWS, ReadEnergy, check_window
+from energy_twin.usecases import MAX_WINDOWS, MeterDays, ReadEnergy, check_window
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import AssetId, SignalId, Tenant
 from twinmesh_sdk.core.request import current_principal, current_read_time
@@ -26,6 +26,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 Info = strawberry.Info["Context", None]
 WasteAsk = tuple[Window, ReadTime]
 BaselineAsk = tuple[AssetId, ReadTime]
+MeterAsk = tuple[AssetId, MeterDays, ReadTime]
 
 
 def described(description: str) -> Callable[[Method], Method]:
@@ -57,26 +58,33 @@ class Context:
         self.waste = DataLoader(load_fn=self._waste, max_batch_size=MAX_WINDOWS)
         self.baseline = DataLoader(load_fn=self._baselines)
         self.known = DataLoader(load_fn=self._known)
+        self.meters = DataLoader(load_fn=self._meters)
 
     async def _waste(self, asks: list[WasteAsk]) -> Sequence[WasteEstimate | None]:
-        return await _by_time(asks, lambda windows, at: self.read.waste(self.tenant, windows, at))
+        return await _grouped(asks, lambda windows, at: self.read.waste(self.tenant, windows, at))
 
     async def _baselines(self, asks: list[BaselineAsk]) -> Sequence[HeldBaseline | None]:
-        return await _by_time(asks, lambda assets, at: self.read.baselines(self.tenant, assets, at))
+        return await _grouped(asks, lambda assets, at: self.read.baselines(self.tenant, assets, at))
+
+    async def _meters(self, asks: list[MeterAsk]) -> Sequence[list[MeterDayModel]]:
+        return await _grouped(
+            [(asset_id, (wanted, at)) for asset_id, wanted, at in asks],
+            lambda assets, about: self.read.meter_totals(self.tenant, assets, *about),
+        )
 
     async def _known(self, asset_ids: list[AssetId]) -> Sequence[dict[SignalId, SignalUse] | None]:
         found = await self.read.known(self.tenant, asset_ids)
         return [found.get(asset_id) for asset_id in asset_ids]
 
 
-async def _by_time(asks: Sequence[tuple[Any, ReadTime]], load: Callable[..., Any]) -> list[Any]:
-    """Answer questions grouped by the times that they are about: usually one group."""
-    groups: dict[ReadTime, list[int]] = {}
-    for n, (_, at) in enumerate(asks):
-        groups.setdefault(at, []).append(n)
+async def _grouped(asks: Sequence[tuple[Any, Any]], load: Callable[..., Any]) -> list[Any]:
+    """Answer questions grouped by what they have in common: usually one group."""
+    groups: dict[Any, list[int]] = {}
+    for n, (_, about) in enumerate(asks):
+        groups.setdefault(about, []).append(n)
     answers: list[Any] = [None] * len(asks)
-    for at, numbers in groups.items():
-        found = await load([asks[n][0] for n in numbers], at)
+    for about, numbers in groups.items():
+        found = await load([asks[n][0] for n in numbers], about)
         for n, answer in zip(numbers, found, strict=True):
             answers[n] = answer
     return answers
@@ -287,16 +295,10 @@ class AssetEnergy:
         known_at: KnownAt = None,
     ) -> list[MeterDay]:
         """Load the totals."""
-        context = info.context
-        days = await context.read.meter_totals(
-            context.tenant,
-            self.asset_id,
-            first=_day(from_),
-            last=_day(to),
-            zone=time_zone,
-            stamp=stamped,
-            at=context.times.at(known_at=known_at),
-        )
+        wanted = MeterDays(_day(from_), _day(to), time_zone, stamped)
+        local_days(wanted.first, wanted.last, zone_of(wanted.zone))
+        at = info.context.times.at(known_at=known_at)
+        days = await info.context.meters.load((self.asset_id, wanted, at))
         return [MeterDay.of(day) for day in days]
 
 

@@ -1,14 +1,14 @@
 """What the energy twin is asked to do."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
 from energy_twin.decide.judge import input_trust, meter_trust, waste_trust
 from energy_twin.decide.learn import learn
-from energy_twin.decide.meters import IntervalStamp, count_days, local_days, zone_of
+from energy_twin.decide.meters import Counted, IntervalStamp, count_days, local_days, zone_of
 from energy_twin.decide.revise import revise
 from energy_twin.decide.steps import Inputs, hold_us, missing_roles, roles_used, steps_of
 from energy_twin.decide.waste import waste_in
@@ -298,62 +298,101 @@ class ReadEnergy:
         return held
 
     async def meter_totals(
-        self,
-        tenant: Tenant,
-        asset_id: AssetId,
-        *,
-        first: date,
-        last: date,
-        zone: str,
-        stamp: IntervalStamp,
-        at: ReadTime,
-    ) -> list[MeterDay]:
-        """Return what each meter of an asset counted per local day, by signal and day.
+        self, tenant: Tenant, asset_ids: Sequence[AssetId], wanted: "MeterDays", at: ReadTime
+    ) -> list[list[MeterDay]]:
+        """Return what each asset's meters counted per local day, by signal and day.
 
         Raises:
             InvalidInputError: The zone is unknown, or the days are too many.
+            LimitExceededError: The meters hold too many readings.
         """
-        days = local_days(first, last, zone_of(zone))
-        uses = (await self._store.uses(tenant, [asset_id])).get(asset_id, {})
-        meters = sorted(
-            (use for use in uses.values() if use.role in METERS), key=lambda use: use.name
-        )
-        whole = Window(asset_id, days[0].from_us, days[-1].to_us)
-        (found,) = await self._store.series(
+        days = local_days(wanted.first, wanted.last, zone_of(wanted.zone))
+        uses = await self._store.uses(tenant, asset_ids)
+        meters = [_meters(uses.get(asset_id, {}).values()) for asset_id in asset_ids]
+        found = await self._store.series(
             tenant,
-            [_with_hold(_as_of(whole, at), meters)],
-            [[use.signal_id for use in meters]],
+            [
+                _with_hold(_as_of(Window(asset_id, days[0].from_us, days[-1].to_us), at), each)
+                for asset_id, each in zip(asset_ids, meters, strict=True)
+            ],
+            [[use.signal_id for use in each] for each in meters],
             known_at_us=at.known_at_us,
         )
-        counted = []
-        for use in meters:
-            series = found.get(use.signal_id, Series.empty())
-            for count in count_days(use, series, days, stamp):
-                day = count.day
-                length_s = (day.to_us - day.from_us) / 1e6
-                upto = Window(asset_id, day.from_us, day.to_us)
-                trust = meter_trust(
-                    use,
-                    series,
-                    count,
-                    at=_judged_at(upto, at),
-                    budget=self._budget,
-                    speed=self._clock.speed(tenant),
-                )
-                counted.append(
-                    MeterDay(
-                        asset_id,
-                        use,
-                        day.date,
-                        zone or "UTC",
-                        day.from_us,
-                        day.to_us,
-                        count.energy_j,
-                        min(count.covered_s / length_s, 1.0),
-                        trust,
-                    )
-                )
-        return counted
+        return [
+            [
+                self._meter_day(tenant, asset_id, use, series, count, wanted.zone, at)
+                for use in each
+                for series in [told.get(use.signal_id, Series.empty())]
+                for count in count_days(use, series, days, wanted.stamp)
+            ]
+            for asset_id, each, told in zip(asset_ids, meters, found, strict=True)
+        ]
+
+    def _meter_day(  # noqa: PLR0917 - one of each kind
+        self,
+        tenant: Tenant,
+        asset_id: AssetId,
+        use: SignalUse,
+        series: Series,
+        count: Counted,
+        zone: str,
+        at: ReadTime,
+    ) -> MeterDay:
+        day = count.day
+        trust = meter_trust(
+            use,
+            series,
+            count,
+            at=_judged_at(Window(asset_id, day.from_us, day.to_us), at),
+            budget=self._budget,
+            speed=self._clock.speed(tenant),
+        )
+        return MeterDay(
+            asset_id=asset_id,
+            use=use,
+            date=day.date,
+            time_zone=zone or "UTC",
+            from_us=day.from_us,
+            to_us=day.to_us,
+            energy_j=count.energy_j,
+            covered_ratio=min(count.covered_s / ((day.to_us - day.from_us) / 1e6), 1.0),
+            trust=trust,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MeterDays:
+    """Which local days of meters are asked about.
+
+    Attributes:
+        last: Included.
+        zone: IANA name; empty is UTC.
+        stamp: At which end of its interval a meter stamps interval energy.
+    """
+
+    first: date
+    last: date
+    zone: str = ""
+    stamp: IntervalStamp = IntervalStamp.END
+
+
+class ForgetOldReadings:
+    """Forget readings that have been known for longer than they are kept."""
+
+    def __init__(self, store: EnergyStore, clock: Clock, *, kept_days: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._kept_us = round(kept_days * DAY_US)
+
+    async def __call__(self) -> int:
+        """Do it; returns how many segments went. Baselines stay."""
+        return await self._store.forget(
+            known_before_us=to_us(self._clock.wall_now()) - self._kept_us
+        )
+
+
+def _meters(uses: Iterable[SignalUse]) -> list[SignalUse]:
+    return sorted((use for use in uses if use.role in METERS), key=lambda use: use.name)
 
 
 def _check(windows: Sequence[Window]) -> None:

@@ -12,7 +12,14 @@ from energy_twin.model.baseline import Baseline, ConfigurationPeriod
 from energy_twin.model.estimate import Window
 from energy_twin.model.series import Role, Segment, Series, SignalUse
 from energy_twin.ports import BaselineChange
-from energy_twin.usecases import Arrived, LearnBaselines, ReadEnergy, TakeReadings
+from energy_twin.usecases import (
+    Arrived,
+    ForgetOldReadings,
+    LearnBaselines,
+    MeterDays,
+    ReadEnergy,
+    TakeReadings,
+)
 from twinmesh_local.testing import new_tenant
 from twinmesh_sdk.adapters.postgres import Database, PostgresOutbox, RecordedClock
 from twinmesh_sdk.core.ids import AssetId, SignalId, Tenant
@@ -340,3 +347,38 @@ async def test_a_window_that_is_still_open_years_later_states_what_is_covered(ta
     assert still_open.waste.wasted_j == pytest.approx(closed.waste.wasted_j)
     assert still_open.trust.verdict is Verdict.STALE
     assert still_open.trust.quality is Quality.UNCERTAIN
+
+
+async def test_two_hundred_meters_cost_a_constant_number_of_queries(database, store, read, tenant):
+    hours = np.arange(24, dtype=np.int64)
+    for n in range(200):
+        meter = use(Role.METER_INTERVAL, n, cadence_s=3600.0)
+        series = Series(T0 + hours * HOUR * S, np.full(24, 3.6e6), np.zeros(24, np.uint8))
+        await store.add([Segment(tenant, asset(n), meter, series, T0)])
+    statements = []
+    sa.event.listen(
+        database.engine.sync_engine,
+        "before_cursor_execute",
+        lambda *args: statements.append(args[2]),
+    )
+    wanted = MeterDays(START.date(), START.date())
+
+    await read.meter_totals(tenant, [asset()], wanted, at())
+    alone = len(statements)
+    found = await read.meter_totals(tenant, [asset(n) for n in range(200)], wanted, at())
+
+    assert len(statements) - alone == alone
+    assert {len(days) for days in found} == {1}
+
+
+async def test_old_readings_are_forgotten_and_baselines_stay(store, take, read, clock, tenant):
+    await take(run(tenant, 300, known_at_us=to_us(clock.wall_now())))
+    clock.advance(30 * 86_400)
+    await take(run(tenant, 100, start=300, known_at_us=to_us(clock.wall_now())))
+
+    gone = await ForgetOldReadings(store, clock, kept_days=10)()
+
+    assert gone == 2
+    assert (await read.baselines(tenant, [asset()], at()))[0] is not None
+    (kept,) = await read.waste(tenant, [window(0, 400)], at())
+    assert kept.waste.covered_s == pytest.approx(100.0)

@@ -230,6 +230,12 @@ class PostgresEnergyStore:
             row = (await connection.execute(query)).mappings().first()
         return None if row is None else _held(row)
 
+    async def forget(self, *, known_before_us: int) -> int:
+        """See `EnergyStore.forget`."""
+        query = sa.delete(SEGMENT).where(SEGMENT.c.known_at_us < known_before_us)
+        async with self._database.begin() as connection:
+            return int((await connection.execute(query)).rowcount)
+
     async def change(self, change: BaselineChange) -> None:
         """See `EnergyStore.change`."""
         async with self._database.begin() as connection:
