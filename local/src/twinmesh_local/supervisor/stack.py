@@ -62,10 +62,22 @@ def read_charter(path: Path) -> dict[str, Any]:
 
 
 def event_domains(charter: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the first words of the event types that a charter declares."""
-    contract = charter.get("contract") or {}
-    declared = [str(event.get("type", "")) for event in contract.get("events") or ()]
-    return tuple(dict.fromkeys(kind.split(".")[0] for kind in declared))
+    """Return the first words of the event types that a charter declares.
+
+    Raises:
+        InvalidInputError: Its contract is not of the form that the schema asks for.
+    """
+    contract = charter.get("contract")
+    declared = contract.get("events") if isinstance(contract, Mapping) else None
+    if not isinstance(declared, list | None):
+        raise InvalidInputError("contract.events must be a list")
+    domains = []
+    for event in declared or ():
+        kind = event.get("type") if isinstance(event, Mapping) else None
+        if not isinstance(kind, str):
+            raise InvalidInputError("each of contract.events needs a `type`")
+        domains.append(kind.split(".")[0])
+    return tuple(dict.fromkeys(domains))
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from twinmesh_sdk.core.errors import InvalidInputError, UnavailableError
 
 INSTALL_S: Final = 300.0
 MAX_NAME: Final = 63
+MAX_FILE_BYTES: Final = 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def read_twin(folder: Path, envs: Path) -> Twin:
     """
     folder = folder.resolve()
     try:
-        project = tomllib.loads((folder / "pyproject.toml").read_text())
+        project = tomllib.loads(_text(folder / "pyproject.toml"))
     except FileNotFoundError as error:
         raise InvalidInputError(f"{folder} has no pyproject.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -57,7 +58,7 @@ def read_twin(folder: Path, envs: Path) -> Twin:
         raise InvalidInputError(f"{folder}/pyproject.toml has no [project]")
     package, contract = _package(folder)
     try:
-        charter = yaml.safe_load((contract / "twin.yaml").read_text())
+        charter = yaml.safe_load(_text(contract / "twin.yaml"))
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{contract}/twin.yaml cannot be read: {error}") from error
     name = charter.get("name") if isinstance(charter, dict) else None
@@ -67,6 +68,12 @@ def read_twin(folder: Path, envs: Path) -> Twin:
         raise InvalidInputError(f"{name} is the name of a service of the mesh")
     mark = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     return Twin(name, package, folder, charter, envs / f"{name}-{mark}")
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise InvalidInputError(f"{path} is longer than {MAX_FILE_BYTES} bytes")
+    return path.read_text()
 
 
 def _plain(name: str) -> bool:
