@@ -1,19 +1,17 @@
 from datetime import timedelta
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.decide.verdicts import Watch, changes, trust_of, verdict_codes
+from telemetry.decide.verdicts import VERDICTS, Watch, trust_of, verdict_codes
 from telemetry.model.reading import Tail
+from telemetry.usecases.board import SignalBoard
+from telemetry.usecases.freshness import JudgeFreshness
 from twinmesh_sdk.core.times import from_us
 from twinmesh_sdk.core.trust import Budget, Verdict, freshness
 
 NOW = 1_767_225_600_000_000
-CODES = (Verdict.FRESH, Verdict.LATE, Verdict.STALE, Verdict.UNASSESSED)
-
-
-def tail(us):
-    return Tail(observed_us=us, value=1.0, sequence=-1, advanced_us=us, repeats=0)
 
 
 @given(
@@ -24,11 +22,12 @@ def tail(us):
 )
 def test_the_columns_judge_as_the_core_rule_does(signal, age_us, cadence_s, budget_s, speed):
     one = signal(cadence_s=cadence_s)
-    watch = Watch.over([(one, tail(NOW - age_us))], [Budget("trip", budget_s)])
+    watch = Watch.over([one], [Budget("plan", 1e9), Budget("trip", budget_s)])
 
-    code = verdict_codes(watch, now_us=NOW, speed=speed)[0]
+    codes = verdict_codes(watch, np.array([NOW - age_us]), now_us=NOW, speed=speed)
 
-    assert CODES[code] is freshness(
+    assert watch.key(1) == (one.signal_id, "trip")
+    assert VERDICTS[codes[1]] is freshness(
         observed_at=from_us(NOW - age_us),
         now=from_us(NOW),
         cadence_s=cadence_s,
@@ -37,22 +36,68 @@ def test_the_columns_judge_as_the_core_rule_does(signal, age_us, cadence_s, budg
     )
 
 
-def test_a_change_is_told_once_with_the_moment_it_became_true(signal):
-    watch = Watch.over([(signal(), tail(NOW))], [Budget("trip", 60.0)])
-    known = {}
+class Told:
+    """Keeps verdicts as the database does."""
 
-    def tick(seconds):
-        found = changes(watch, known, now_us=NOW + round(seconds * 1e6), speed=1.0, limit=10)
-        for change in found:
-            known[change.now.signal_id, change.now.decision] = change.now
-        return [(c.now.verdict, c.now.version, c.now.effective_at) for c in found]
+    def __init__(self):
+        self.states = {}
+        self.changes = []
 
-    assert tick(1) == [(Verdict.FRESH, 1, from_us(NOW + 1_000_000))]
-    assert tick(2) == []
-    assert tick(4.5) == []
-    assert tick(5.5) == [(Verdict.LATE, 2, from_us(NOW) + timedelta(seconds=3))]
-    assert tick(61) == [(Verdict.STALE, 3, from_us(NOW) + timedelta(seconds=60))]
-    assert tick(1000) == []
+    async def all(self):
+        return list(self.states.values())
+
+    async def save(self, changes):
+        for change in changes:
+            key = (change.now.signal_id, change.now.decision)
+            before = self.states.get(key)
+            assert change.before == before
+            assert change.now.version == (before.version + 1 if before else 1)
+            self.states[key] = change.now
+        self.changes += changes
+
+
+class Clock:
+    def __init__(self):
+        self.us = NOW
+        self.factor = 1.0
+
+    def plant_now(self, tenant):
+        return from_us(self.us)
+
+    def speed(self, tenant):
+        return self.factor
+
+
+async def test_a_change_is_told_once_with_the_moment_it_became_true_also_after_a_restart(signal):
+    one, told, clock = signal(), Told(), Clock()
+    board = SignalBoard()
+
+    def judge():
+        budgets = {"trip": Budget("trip", 60.0)}
+        return JudgeFreshness(board=board, verdicts=told, budgets=lambda: budgets, clock=clock)
+
+    judging = judge()
+
+    async def tick(seconds):
+        clock.us = NOW + round(seconds * 1e6)
+        told.changes.clear()
+        await judging()
+        return [(c.now.verdict, c.now.effective_at) for c in told.changes]
+
+    assert await tick(0) == []
+    board.note(one, Tail(NOW, 1.0, -1, NOW, 0))
+    assert await tick(1) == [(Verdict.FRESH, from_us(NOW + 1_000_000))]
+    assert await tick(2) == []
+    assert await tick(4.5) == []
+    assert await tick(5.5) == [(Verdict.LATE, from_us(NOW) + timedelta(seconds=3))]
+    judging = judge()
+    assert await tick(6) == []
+    assert await tick(61) == [(Verdict.STALE, from_us(NOW) + timedelta(seconds=60))]
+    assert await tick(1000) == []
+    board.note(one, Tail(NOW + 1_000_000_000, 1.0, -1, NOW + 1_000_000_000, 0))
+    assert [verdict for verdict, _ in await tick(1001)] == [Verdict.FRESH]
+    clock.factor = 60.0
+    assert [verdict for verdict, _ in await tick(1002)] == [Verdict.UNASSESSED]
 
 
 def test_a_restamped_value_goes_stale_from_when_its_source_stopped(signal):

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from telemetry.model.quality import name_of
-from telemetry.model.reading import Floats, Ints, Tail
+from telemetry.model.reading import Bytes, Floats, Ints
 from telemetry.model.signal import Signal
 from telemetry.model.verdict import VerdictChange, VerdictState
 from twinmesh_sdk.core.times import from_us
@@ -28,118 +27,123 @@ US: Final = 1_000_000
 LATE_GRACE_S: Final = 2.0
 """Wall seconds that LATE has to last before it is announced: readings travel in batches, and a
 value that is late at every other tick would be an event at every tick."""
-_CODES: Final = (Verdict.FRESH, Verdict.LATE, Verdict.STALE, Verdict.UNASSESSED)
+VERDICTS: Final = (Verdict.FRESH, Verdict.LATE, Verdict.STALE, Verdict.UNASSESSED)
+NEVER: Final = 255
 _FRESH, _LATE, _STALE, _UNASSESSED = range(4)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """One signal and one named budget."""
-
-    signal: Signal
-    tail: Tail
-    budget: Budget
-
-
-@dataclass(frozen=True, slots=True)
 class Watch:
-    """Pairs of signal and budget in columns, of one tenant."""
+    """Signals of one tenant against named budgets, in columns.
 
-    pairs: tuple[Watched, ...]
-    advanced_us: Ints
+    A pair is a signal and a budget; pair number `n` is signal `n // len(budgets)` and budget
+    `n % len(budgets)`.
+
+    Attributes:
+        cadence_us: Per pair.
+        budget_us: Per pair.
+    """
+
+    signals: tuple[Signal, ...]
+    budgets: tuple[Budget, ...]
     cadence_us: Floats
     budget_us: Floats
 
     @classmethod
-    def over(cls, entries: Sequence[tuple[Signal, Tail]], budgets: Sequence[Budget]) -> "Watch":
+    def over(cls, signals: Sequence[Signal], budgets: Sequence[Budget]) -> "Watch":
         """Pair every signal that declares a cadence with every budget."""
-        pairs = tuple(
-            Watched(signal, tail, budget)
-            for signal, tail in entries
-            if signal.cadence_s > 0
-            for budget in budgets
-        )
+        declared = tuple(signal for signal in signals if signal.cadence_s > 0)
+        cadence_us = np.array([s.cadence_s for s in declared], np.float64) * US
+        budget_us = np.array([b.budget_s for b in budgets], np.float64) * US
         return cls(
-            pairs=pairs,
-            advanced_us=np.array([p.tail.advanced_us for p in pairs], np.int64),
-            cadence_us=np.array([p.signal.cadence_s for p in pairs], np.float64) * US,
-            budget_us=np.array([p.budget.budget_s for p in pairs], np.float64) * US,
+            signals=declared,
+            budgets=tuple(budgets),
+            cadence_us=np.repeat(cadence_us, len(budgets)),
+            budget_us=np.tile(budget_us, len(declared)),
         )
+
+    def key(self, pair: int) -> tuple[str, str]:
+        """Return signal id and decision of a pair."""
+        signal, budget = divmod(pair, len(self.budgets))
+        return self.signals[signal].signal_id, self.budgets[budget].decision
 
 
 def verdict_codes(
-    watch: Watch, *, now_us: int, speed: float, late_grace_us: float = 0.0
-) -> npt.NDArray[np.uint8]:
+    watch: Watch,
+    advanced_us: Ints,
+    *,
+    now_us: int,
+    speed: float,
+    late_grace_us: float = 0.0,
+) -> Bytes:
     """Judge every pair; the same rule as `twinmesh_sdk.core.trust.freshness`, on columns.
 
     Args:
         watch: What to judge.
+        advanced_us: Per signal, source time of the last reading at which the source moved on.
         now_us: Plant time.
         speed: Plant seconds per wall second.
         late_grace_us: How long beyond three cadences a value still passes for FRESH.
+
+    Returns:
+        Per pair, an index into `VERDICTS`.
     """
-    age_us = now_us - watch.advanced_us
-    code = np.full(len(watch.pairs), _LATE, np.uint8)
+    age_us = now_us - np.repeat(advanced_us, len(watch.budgets))
+    code = np.full(len(age_us), _LATE, np.uint8)
     code[age_us <= FRESH_CADENCES * watch.cadence_us + late_grace_us] = _FRESH
     code[age_us > watch.budget_us] = _STALE
     code[watch.budget_us < CLOCK_RESOLUTION_S * speed * US] = _UNASSESSED
     return code
 
 
-def changes(
-    watch: Watch,
-    known: Mapping[tuple[str, str], VerdictState],
-    *,
-    now_us: int,
-    speed: float,
-    limit: int,
-) -> list[VerdictChange]:
-    """Return the verdicts that are no longer what was announced, with what was.
-
-    Args:
-        watch: Pairs of one tenant.
-        known: Verdicts as announced, by signal id and decision.
-        now_us: Plant time.
-        speed: Plant seconds per wall second.
-        limit: Most changes to return; the rest is found again next time.
-    """
-    codes = verdict_codes(
-        watch, now_us=now_us, speed=speed, late_grace_us=LATE_GRACE_S * speed * US
+def announced_codes(watch: Watch, known: Mapping[tuple[str, str], VerdictState]) -> Bytes:
+    """Return, per pair, the verdict that was announced; NEVER for none."""
+    count = len(watch.signals) * len(watch.budgets)
+    states = (known.get(watch.key(pair)) for pair in range(count))
+    return np.array(
+        [NEVER if state is None else VERDICTS.index(state.verdict) for state in states], np.uint8
     )
-    found: list[VerdictChange] = []
-    for pair, code in zip(watch.pairs, codes.tolist(), strict=True):
-        before = known.get((pair.signal.signal_id, pair.budget.decision))
-        verdict = _CODES[code]
-        if before is not None and before.verdict is verdict:
-            continue
-        found.append(
-            VerdictChange(
-                pair.signal,
-                before,
-                VerdictState(
-                    tenant=pair.signal.tenant,
-                    signal_id=pair.signal.signal_id,
-                    decision=pair.budget.decision,
-                    verdict=verdict,
-                    budget_s=pair.budget.budget_s,
-                    observed_at=from_us(pair.tail.advanced_us),
-                    effective_at=effective_at(pair, verdict, from_us(now_us)),
-                    version=1 if before is None else before.version + 1,
-                ),
-            )
-        )
-        if len(found) == limit:
-            break
-    return found
 
 
-def effective_at(pair: Watched, verdict: Verdict, now: datetime) -> datetime:
+def change_of(
+    watch: Watch,
+    pair: int,
+    code: int,
+    *,
+    advanced_us: int,
+    before: VerdictState | None,
+    now: datetime,
+) -> VerdictChange:
+    """Return the fact that a pair's verdict is another one now."""
+    place, which = divmod(pair, len(watch.budgets))
+    signal, budget, verdict = watch.signals[place], watch.budgets[which], VERDICTS[code]
+    since = from_us(advanced_us)
+    return VerdictChange(
+        signal,
+        before,
+        VerdictState(
+            tenant=signal.tenant,
+            signal_id=signal.signal_id,
+            decision=budget.decision,
+            verdict=verdict,
+            budget_s=budget.budget_s,
+            observed_at=since,
+            effective_at=effective_at(
+                verdict, since=since, cadence_s=signal.cadence_s, budget=budget, now=now
+            ),
+            version=1 if before is None else before.version + 1,
+        ),
+    )
+
+
+def effective_at(
+    verdict: Verdict, *, since: datetime, cadence_s: float, budget: Budget, now: datetime
+) -> datetime:
     """Return the plant time at which a verdict became true: the clock passed a boundary, or now."""
-    since = from_us(pair.tail.advanced_us)
     if verdict is Verdict.LATE:
-        return min(now, since + timedelta(seconds=FRESH_CADENCES * pair.signal.cadence_s))
+        return min(now, since + timedelta(seconds=FRESH_CADENCES * cadence_s))
     if verdict is Verdict.STALE:
-        return min(now, since + timedelta(seconds=pair.budget.budget_s))
+        return min(now, since + timedelta(seconds=budget.budget_s))
     return now
 
 

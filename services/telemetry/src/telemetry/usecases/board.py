@@ -1,6 +1,6 @@
 """Newest readings and latest movements, in memory, for those who watch the clock."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,28 +10,27 @@ from telemetry.model.signal import Signal
 
 
 class SignalBoard:
-    """What freshness and pipeline watching look at. Rebuilt from the stores at start-up."""
+    """What freshness and pipeline watching look at. Rebuilt from the stores at start-up.
+
+    Attributes:
+        shape: Changes whenever a signal appears or is defined anew.
+    """
 
     def __init__(self) -> None:
         self._signals: dict[str, Signal] = {}
         self._tails: dict[str, Tail] = {}
         self._movements: dict[tuple[str, str], Movement] = {}
-        self.version = 0
+        self.shape = 0
 
     def note(self, signal: Signal, tail: Tail) -> None:
         """Remember a signal's newest reading; an older one changes nothing."""
         known = self._tails.get(signal.signal_id)
         if known is not None and tail.observed_us < known.observed_us:
             return
-        self._signals[signal.signal_id] = signal
-        self._tails[signal.signal_id] = tail
-        self.version += 1
-
-    def define(self, signal: Signal) -> None:
-        """Take a signal's newer definition over, when readings of it were seen."""
-        if signal.signal_id in self._signals:
+        if self._signals.get(signal.signal_id) != signal:
             self._signals[signal.signal_id] = signal
-            self.version += 1
+            self.shape += 1
+        self._tails[signal.signal_id] = tail
 
     def moved(self, sources: Iterable[tuple[str, str]], *, hop: str, at_us: int) -> None:
         """Remember that a hop moved data of these sources, whether or not the rest succeeds.
@@ -51,7 +50,10 @@ class SignalBoard:
         known = self._movements.get((written.tenant, written.source))
         return written if known is None else written.latest(known)
 
-    def entries(self) -> Iterator[tuple[Signal, Tail]]:
-        """Yield every signal with its newest reading."""
-        for signal_id, tail in self._tails.items():
-            yield self._signals[signal_id], tail
+    def signals(self) -> list[Signal]:
+        """Return every signal that has a reading."""
+        return list(self._signals.values())
+
+    def tail(self, signal_id: str) -> Tail:
+        """Return the newest reading of a signal that has one."""
+        return self._tails[signal_id]

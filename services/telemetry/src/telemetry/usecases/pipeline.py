@@ -60,7 +60,7 @@ class WatchPipeline:
 
     def _by_source(self) -> dict[tuple[str, str], list[Signal]]:
         by_source: dict[tuple[str, str], list[Signal]] = defaultdict(list)
-        for signal, _ in self._board.entries():
+        for signal in self._board.signals():
             by_source[signal.tenant, signal.source].append(signal)
         return by_source
 
