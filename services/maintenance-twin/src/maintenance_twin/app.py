@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from typing import Final
 
 from maintenance_twin.adapters.models import SnapshotModelRelease
@@ -30,7 +31,12 @@ from maintenance_twin.usecases import (
 from twinmesh.maintenance.v1 import maintenance_service_pb2_grpc as pb_grpc
 from twinmesh.twin.v1 import twin_service_pb2_grpc as twin_grpc
 from twinmesh_sdk.adapters.nats.streams import TELE_PARTITIONS
-from twinmesh_sdk.adapters.postgres import Database, PostgresOutbox, RecordedClock
+from twinmesh_sdk.adapters.postgres import (
+    Database,
+    PostgresOutbox,
+    RecordedClock,
+    migrate,
+)
 from twinmesh_sdk.contract import Contract
 from twinmesh_sdk.core.errors import InvalidInputError, TwinError
 from twinmesh_sdk.core.times import to_us
@@ -40,6 +46,7 @@ from twinmesh_sdk.runtime import TwinService
 
 log = logging.getLogger(__name__)
 
+PACKAGE: Final = "maintenance_twin"
 DECISION: Final = "trip"
 LOOK_S: Final = 1.0
 PRUNE_S: Final = 600.0
@@ -60,7 +67,7 @@ def budget_of(contract: Contract) -> Budget:
 
 def build(settings: Settings) -> TwinService:
     """Return the service, ready to run."""
-    contract = Contract.load("maintenance_twin")
+    contract = Contract.load(PACKAGE)
     budget = budget_of(contract)
     tuning = Tuning(
         baseline_rows=settings.baseline_rows,
@@ -72,7 +79,7 @@ def build(settings: Settings) -> TwinService:
     service = TwinService(settings, contract)
     database = Database(
         settings.database_url.get_secret_value(),
-        package="maintenance_twin",
+        package=PACKAGE,
         pool=settings.database_pool,
     )
     service.add_resource("database", database)
@@ -140,5 +147,11 @@ async def prune_rows(store: TwinStore, clock: Clock, kept_days: float) -> None:
 
 
 def main() -> None:
-    """Run the service until it is told to stop."""
-    build(Settings()).start()
+    """Serve, or with `migrate` prepare the database."""
+    settings = Settings()
+    if sys.argv[1:] == ["migrate"]:
+        asyncio.run(migrate(settings.database_url.get_secret_value(), PACKAGE))
+    elif sys.argv[1:]:
+        raise SystemExit(f"usage: {sys.argv[0]} [migrate]")
+    else:
+        build(settings).start()
