@@ -39,8 +39,7 @@ DIGEST = "sha256:" + "ab" * 32
 
 
 @pytest.fixture
-def settings(nats_server, database_url, issuer, private_nats):
-    del nats_server
+def settings(database_url, issuer, private_nats):
     return settings_for(
         GovernanceSettings,
         nats_url=private_nats.url,
