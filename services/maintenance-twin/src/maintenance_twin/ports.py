@@ -53,6 +53,7 @@ class Change:
     Attributes:
         twin: The twin as it stands now; its version is the one it was loaded with.
         items: Work item versions, in order; each is announced by its status.
+        completed: Logged rows that a late context completed; they replace those of their time.
         traceparent: Trace context of the cause, for the announcements.
     """
 
@@ -60,6 +61,7 @@ class Change:
     rewrites: list[ConditionRewrite] = field(default_factory=list)
     items: list[WorkItem] = field(default_factory=list)
     announcements: list[StateAnnouncement] = field(default_factory=list)
+    completed: list[Row] = field(default_factory=list)
     traceparent: str = ""
 
 

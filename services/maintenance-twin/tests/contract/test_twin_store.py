@@ -395,3 +395,16 @@ async def test_items_from_a_time_are_those_open_then_or_opened_later(store):
     found = await store.items_from(ACME, PUMP, T0_US + 200 * SECOND)
 
     assert found == [across, later]
+
+
+async def test_completed_rows_take_the_place_of_those_of_their_time(store):
+    twin = twin_of()
+    twin.unlogged = [Row(T0_US + n * SECOND, (0.0, float(n))) for n in range(128)]
+    await store.save([Change(twin=twin)])
+    fresh = Row(T0_US + 70 * SECOND, (9.0, 70.0))
+
+    await store.save([Change(twin=twin, completed=[fresh])])
+
+    found = await store.rows(ACME, PUMP, T0_US)
+    assert [r for r in found if r.values[0]] == [fresh]
+    assert len(found) == 128

@@ -34,6 +34,7 @@ __all__ = ["bus", "issuer", "nats"]
 START_US = 1_767_225_600_000_000
 SECOND = 1_000_000
 PUMP = "ast_" + "0" * 26
+MODE = "sig_" + "7" * 26
 FIRST, LATE = "cfg_" + "0" * 26, "cfg_" + "1" * 26
 CONFIGURATION_RECORDED = "assets.configuration.recorded.v1"
 LEVELS = {
@@ -50,23 +51,35 @@ class Registry(registry_grpc.AssetRegistryServiceServicer):
 
     def __init__(self):
         self.spans = [(FIRST, 0, OPEN_US)]
+        self.with_mode = False
 
     async def GetAssets(self, request, context):
         asset = model_pb2.Asset(asset_id=PUMP, name="P-1", asset_class="pump")
         return registry_pb.GetAssetsResponse(assets=[asset] if PUMP in request.asset_ids else [])
 
     async def ListSignals(self, request, context):
+        mode = model_pb2.SignalDefinition(
+            signal_id=MODE,
+            asset_id=PUMP,
+            name="operating_mode",
+            unit="1",
+            cadence_s=1.0,
+            kind="state",
+        )
         return registry_pb.ListSignalsResponse(
             signals=[
-                model_pb2.SignalDefinition(
-                    signal_id=f"sig_{index:026d}",
-                    asset_id=PUMP,
-                    name=name,
-                    unit=LEVELS[name][0],
-                    cadence_s=1.0,
-                    kind="gauge",
-                )
-                for index, name in enumerate(NAMES)
+                *([mode] if self.with_mode else []),
+                *(
+                    model_pb2.SignalDefinition(
+                        signal_id=f"sig_{index:026d}",
+                        asset_id=PUMP,
+                        name=name,
+                        unit=LEVELS[name][0],
+                        cadence_s=1.0,
+                        kind="gauge",
+                    )
+                    for index, name in enumerate(NAMES)
+                ),
             ]
         )
 
@@ -114,6 +127,21 @@ def message_of(columns, first, last, tenant):
         signal_index_u32=np.tile(np.arange(len(NAMES), dtype="<u4"), count).tobytes(),
         observed_at_us_i64=observed.tobytes(),
         value_f64=values.astype("<f8").tobytes(),
+        arrived_at_us_i64=observed.tobytes(),
+    ).SerializeToString()
+
+
+def modes_of(seconds, tenant):
+    """Return the mode "running" for every second, as telemetry would publish it."""
+    observed = (START_US + np.arange(seconds) * SECOND).astype("<i8")
+    return readings_pb2.ReadingBatch(
+        tenant=tenant,
+        partition=partition_of(PUMP, 4),
+        asset_ids=[PUMP],
+        signals=[readings_pb2.SignalRef(signal_id=MODE, name="operating_mode", unit="1")],
+        signal_index_u32=np.zeros(seconds, dtype="<u4").tobytes(),
+        observed_at_us_i64=observed.tobytes(),
+        value_f64=np.ones(seconds, dtype="<f8").tobytes(),
         arrived_at_us_i64=observed.tobytes(),
     ).SerializeToString()
 

@@ -12,6 +12,7 @@ from twinmesh.maintenance.v1 import maintenance_service_pb2_grpc as pb_grpc
 from twinmesh.twin.v1 import twin_service_pb2 as twin_pb
 from twinmesh.twin.v1 import twin_service_pb2_grpc as twin_grpc
 from twinmesh_sdk.adapters.plant_clock import WallClock
+from twinmesh_sdk.core.errors import UnavailableError
 from twinmesh_sdk.core.times import OPEN_US, format_time, from_us
 
 pytestmark = pytest.mark.stack
@@ -245,6 +246,56 @@ async def test_a_configuration_recorded_late_finds_what_it_uncovers(kit, mesh):
         assert by_status["OPEN"]["configurationVersion"] == kit.LATE
         codes = {r["code"] for r in by_status["OPEN"]["trust"]["reasons"]}
         assert "CONFIGURATION_RECORDED_LATE" in codes
+
+
+async def test_a_mode_that_arrives_late_revises_and_keeps_the_old_answer(kit, mesh):
+    mesh.registry.with_mode = True
+    await mesh.release_model()
+    await mesh.set_clock(1500, clock=CLOCK)
+    async with mesh.service() as door:
+        await mesh.send(kit.plant(1500, 800))
+
+        async def named():
+            held = await door.maintenance()
+            return held is not None and held["reasons"] == [
+                {"code": "MISSING_CONTEXT", "subject": "operating_mode"}
+            ]
+
+        await kit.until(named)
+        assert await door.items() == []
+        known_before = format_time(CLOCK.wall_now())
+
+        await mesh.bus.publish(
+            f"tele.acme.{kit.partition_of(kit.PUMP, 4)}", kit.modes_of(1500, "acme")
+        )
+
+        (item,) = await opened(kit, door)
+        assert item["failureMode"] == "LOO"
+        assert {"code": "CONTEXT_ARRIVED_LATE"} in item["trust"]["reasons"]
+        assert (await door.maintenance())["state"] == "DEGRADED"
+        assert (await door.maintenance(tm_known_at=known_before))["state"] == "UNKNOWN"
+        assert await door.items(tm_known_at=known_before) == []
+
+
+async def test_the_bus_dying_in_between_changes_no_item(kit, mesh, nats):
+    await mesh.release_model()
+    await mesh.set_clock(1500, clock=CLOCK)
+    columns = kit.plant(1500, 800)
+    async with mesh.service() as door:
+        await mesh.send(columns, 0, 900)
+        await nats.kill()
+        await nats.start()
+
+        async def sent():
+            try:
+                await mesh.send(columns, 900)
+            except UnavailableError:
+                return False
+            return True
+
+        await kit.until(sent)
+        (item,) = await opened(kit, door)
+        assert item["status"] == "OPEN"
 
 
 async def test_stopping_anywhere_changes_no_item(kit, mesh, postgres_server):

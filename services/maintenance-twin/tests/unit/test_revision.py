@@ -10,7 +10,7 @@ from maintenance_twin.decide.evaluate import (
     WorkItemClosed,
     WorkItemOpened,
 )
-from maintenance_twin.decide.revise import revise, revision_start
+from maintenance_twin.decide.revise import Cause, revise, revision_start, with_context
 from maintenance_twin.decide.twin import new_twin, take
 from maintenance_twin.model.configuration import Configurations, Span
 from maintenance_twin.model.tuning import DEFAULT, US
@@ -64,6 +64,7 @@ def corrected(twin, held, new):
         context=CONTEXT,
         mode="",
         mode_us=0,
+        cause=Cause.configuration(new.at(from_us).configuration_id),
     )
     after = dict(held)
     for item in (*revision.superseded, *revision.closed, *revision.changed, *revision.opened):
@@ -152,3 +153,60 @@ def test_a_version_in_the_future_changes_nothing_yet():
     old, new = history((FIRST, 0)), history((FIRST, 0), (LATE, 5000))
 
     assert revision_start(old, new, at(2400)) is None
+
+
+@pytest.mark.parametrize("silent_from_s", [0, 300, 700])
+def test_a_late_mode_is_decided_as_if_it_had_been_known(made_skid, silent_from_s):
+    skid = made_skid(seconds=2000, fault_s=900, mode=True)
+    wanted_twin, wanted, wanted_conditions = run(skid, history((FIRST, 0)))
+    readings = skid.readings()
+    late = [
+        r for r in readings if r.name == "operating_mode" and r.observed_us >= at(silent_from_s)
+    ]
+    twin = new_twin(TENANT, skid.profile(), history((FIRST, 0)), DEFAULT)
+    in_time = [
+        r for r in readings if r.name != "operating_mode" or r.observed_us < at(silent_from_s)
+    ]
+    assert not any(isinstance(f, WorkItemOpened) for f in take(twin, in_time, CONTEXT))
+
+    assert take(twin, late, CONTEXT) == ()
+
+    column = [s.name for s in twin.profile.signals].index("operating_mode")
+    completed = {
+        r.t_us: r
+        for r in with_context(
+            twin.unlogged, twin.alignment.overtaken, column=column, row_us=twin.profile.row_us
+        )
+    }
+    rows = [completed.get(r.t_us, r) for r in twin.unlogged]
+    assert [r.values for r in rows] == [r.values for r in wanted_twin.unlogged]
+    revision = revise(
+        profile=twin.profile,
+        configurations=history((FIRST, 0)),
+        rows=rows,
+        from_us=at(0),
+        known=[],
+        context=CONTEXT,
+        mode="",
+        mode_us=0,
+        cause=Cause.context("operating_mode"),
+    )
+    assert [essence(i) for i in revision.opened] == [essence(i) for i in wanted.values()]
+    assert list(revision.conditions) == wanted_conditions
+    assert {r.code for i in revision.opened for r in i.trust.reasons} == {"CONTEXT_ARRIVED_LATE"}
+
+
+def test_a_late_mode_that_repeats_what_was_said_completes_nothing(made_skid):
+    twin, _, _ = run(made_skid(mode=True), history((FIRST, 0)))
+    column = [s.name for s in twin.profile.signals].index("operating_mode")
+    late = [r for r in made_skid(mode=True).readings() if r.name == "operating_mode"]
+
+    again = with_context(twin.unlogged, late, column=column, row_us=twin.profile.row_us)
+    other = [replace(r, value=4.0) for r in late]
+    corrected_late = [replace(r, value=4.0, correction=True) for r in late]
+
+    assert again == []
+    assert with_context(twin.unlogged, other, column=column, row_us=twin.profile.row_us) == []
+    assert len(
+        with_context(twin.unlogged, corrected_late, column=column, row_us=twin.profile.row_us)
+    ) == len(twin.unlogged)

@@ -92,6 +92,9 @@ class PostgresTwinStore:
         async with self._database.begin() as connection:
             await self._save_twins(connection, ordered, [waiting for _, waiting in kept])
             await self._save_rows(connection, ordered, [logged for logged, _ in kept])
+            for change in ordered:
+                if change.completed:
+                    await _complete_rows(connection, change)
             telling = [c for c in ordered if c.rewrites or c.items or c.announcements]
             if telling:
                 recorded_us = to_us(await self._recorded.tick())
@@ -236,6 +239,27 @@ class PostgresTwinStore:
                     )
                 )
         return count
+
+
+async def _complete_rows(connection: AsyncConnection, change: Change) -> None:
+    """Put completed rows in the place of those of their time, block by block."""
+    fresh = {row.t_us: row for row in change.completed}
+    names = [s.name for s in change.twin.profile.signals]
+    mine = (
+        ROWS.c.tenant == str(change.twin.tenant),
+        ROWS.c.asset_id == str(change.twin.asset_id),
+    )
+    query = sa.select(ROWS).where(
+        *mine, ROWS.c.last_us >= min(fresh), ROWS.c.first_us <= max(fresh)
+    )
+    for block in (await connection.execute(query)).mappings().all():
+        rows = documents.rows_of_bytes(bytes(block["data"]), block["rows"], len(block["names"]))
+        if block["names"] != names or not any(row.t_us in fresh for row in rows):
+            continue
+        data = documents.rows_to_bytes([fresh.get(r.t_us, r) for r in rows], len(names))
+        await connection.execute(
+            sa.update(ROWS).where(*mine, ROWS.c.first_us == block["first_us"]).values(data=data)
+        )
 
 
 async def _rewrite(

@@ -46,6 +46,8 @@ class Alignment:
     A reading for a closed row changes nothing.
 
     Attributes:
+        context: Name of the operating mode: a late one is kept, for it may revise decisions.
+        overtaken: Late readings of the context since this was last emptied; not saved.
         closed_us: Everything before this time is decided.
         newest_us: Newest observation of any signal.
         late: How many readings came for closed rows.
@@ -54,10 +56,12 @@ class Alignment:
     names: tuple[str, ...]
     row_us: int
     lateness_us: int
+    context: str = ""
     closed_us: int = 0
     newest_us: int = 0
     late: int = 0
     slots: dict[int, Slot] = field(default_factory=dict)
+    overtaken: list[Reading] = field(default_factory=list)
 
     def add(self, readings: Iterable[Reading]) -> list[Row]:
         """Take readings in the order of the stream; return the rows that they closed, in order."""
@@ -69,6 +73,8 @@ class Alignment:
                 continue
             if reading.observed_us < self.closed_us:
                 self.late += 1
+                if reading.name == self.context and reading.severity < _BAD:
+                    self.overtaken.append(reading)
                 continue
             if reading.severity < _BAD and abs(reading.value) <= _LARGEST:
                 slot = slots.get(reading.observed_us // row_us)

@@ -1,5 +1,6 @@
-"""Decide again what a correction of the configuration history has changed."""
+"""Decide again what a correction of what was known has changed."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,10 +14,31 @@ from maintenance_twin.decide.evaluate import (
 )
 from maintenance_twin.model.condition import Condition
 from maintenance_twin.model.configuration import Configurations
-from maintenance_twin.model.row import Row
+from maintenance_twin.model.row import Reading, Row
 from maintenance_twin.model.signal import Profile
 from maintenance_twin.model.work_item import CloseReason, Status, WorkItem
 from twinmesh_sdk.core.trust import Quality, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What was learned late: a code for programs, its subject, and a sentence for people."""
+
+    code: str
+    subject: str
+    sentence: str
+
+    @classmethod
+    def configuration(cls, configuration_id: str) -> "Cause":
+        """Return the cause that a configuration version was recorded late."""
+        label = configuration_id or "none"
+        sentence = f"configuration version {label} was recorded to be valid then"
+        return cls("CONFIGURATION_RECORDED_LATE", label, sentence)
+
+    @classmethod
+    def context(cls, signal: str) -> "Cause":
+        """Return the cause that a context arrived late."""
+        return cls("CONTEXT_ARRIVED_LATE", signal, f"{signal} arrived late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +86,9 @@ def revise(
     context: Context,
     mode: str,
     mode_us: int,
+    cause: Cause,
 ) -> Revision:
-    """Decide the rows from `from_us` on under another configuration history.
+    """Decide the rows from `from_us` on with what is known now.
 
     Args:
         rows: All rows from `from_us` on, in order, as they were decided the first time.
@@ -88,21 +111,19 @@ def revise(
     cut = [_cut(item, from_us) for item in known if item.opened_us < from_us]
     closed, changed, superseded = [i for i in cut if i is not None], [], []
     kept: set[str] = set()
-    label = configurations.at(from_us).configuration_id or "none"
     for item in known:
         if item.opened_us < from_us or item.status is Status.SUPERSEDED:
             continue
         again = found.get(item.work_item_id)
         if again is None:
-            sentence = f"configuration version {label} was recorded to be valid then"
-            superseded.append(item.superseded(sentence, _successor(item, found.values())))
+            superseded.append(item.superseded(cause.sentence, _successor(item, found.values())))
             continue
         kept.add(item.work_item_id)
         if item.status is Status.OPEN and again.status is Status.CLOSED:
             closed.append(_merged(item, again))
         elif (item.closed_us, item.close_reason) != (again.closed_us, again.close_reason):
             changed.append(_merged(item, again))
-    reason = Reason("CONFIGURATION_RECORDED_LATE", label)
+    reason = Reason(cause.code, cause.subject)
     opened = tuple(
         replace(item, trust=item.trust.degraded(Quality.GOOD, reason))
         for item_id, item in found.items()
@@ -121,6 +142,25 @@ def revise(
         changed=tuple(changed),
         superseded=tuple(superseded),
     )
+
+
+def with_context(
+    rows: Sequence[Row], late: Sequence[Reading], *, column: int, row_us: int
+) -> list[Row]:
+    """Return the rows that a late context completes, completed; the others are left out.
+
+    A row that said its context is left as it is, unless the late reading corrects it.
+    """
+    by_slot = {reading.observed_us // row_us: reading for reading in late}
+    completed = []
+    for row in rows:
+        reading = by_slot.get(row.t_us // row_us)
+        if reading is None or row.values[column] == reading.value:
+            continue
+        if math.isnan(row.values[column]) or reading.correction:
+            values = (*row.values[:column], reading.value, *row.values[column + 1 :])
+            completed.append(replace(row, values=values))
+    return completed
 
 
 def _cut(item: WorkItem, at_us: int) -> WorkItem | None:

@@ -84,6 +84,7 @@ def alignment_of(profile: Profile, tuning: Tuning) -> Alignment:
         names=tuple(s.name for s in profile.signals),
         row_us=profile.row_us,
         lateness_us=max(round(tuning.lateness_s * US), profile.row_us),
+        context=profile.mode.name if profile.mode else "",
     )
 
 

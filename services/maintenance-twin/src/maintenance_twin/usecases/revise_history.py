@@ -1,13 +1,21 @@
-"""Take a configuration history into account that was recorded late."""
+"""Take into account what became known late: a configuration, an operating mode."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from maintenance_twin.decide.evaluate import Context, Evaluator
-from maintenance_twin.decide.revise import Revision, revise, revision_start
+from maintenance_twin.decide.revise import (
+    Cause,
+    Revision,
+    revise,
+    revision_start,
+    with_context,
+)
 from maintenance_twin.decide.twin import AssetTwin
 from maintenance_twin.model.condition import Axis, Condition, State
 from maintenance_twin.model.configuration import Configurations
-from maintenance_twin.model.row import Row
+from maintenance_twin.model.row import Reading, Row
 from maintenance_twin.model.tuning import Tuning
 from maintenance_twin.ports import (
     AssetDirectory,
@@ -20,6 +28,9 @@ from maintenance_twin.usecases.facts import add_facts, announcement
 from maintenance_twin.usecases.workbench import Workbench
 from twinmesh_sdk.core.ids import AssetId, Tenant
 from twinmesh_sdk.core.trust import Reason
+
+MAX_RECALLED_ROWS: Final = 200_000
+"""Rows decided again for a late operating mode: two days at 1 Hz, some seconds of work."""
 
 
 async def revised(
@@ -39,7 +50,8 @@ async def revised(
     known = await store.items_from(twin.tenant, twin.asset_id, from_us)
     if rows is None:
         return _undecidable(twin, from_us, known_items=bool(known), context=context)
-    revision = revise(
+    revision = await asyncio.to_thread(
+        revise,
         profile=twin.profile,
         configurations=configurations,
         rows=rows,
@@ -48,8 +60,49 @@ async def revised(
         context=context,
         mode=evaluation.mode if evaluation.mode_us < from_us else "",
         mode_us=evaluation.mode_us if evaluation.mode_us < from_us else 0,
+        cause=Cause.configuration(configurations.at(from_us).configuration_id),
     )
     return _change(twin, revision)
+
+
+async def recalled(
+    store: TwinStore, twin: AssetTwin, late: Sequence[Reading], context: Context
+) -> Change | None:
+    """Return what a late operating mode changes; None where nothing.
+
+    The twin is changed with it. Everything since the start of the configuration version in which
+    the mode was missing is decided again: what was learned then depends on it. Where those rows
+    are gone, or too many, what was said stands.
+    """
+    evaluation, mode = twin.evaluation, twin.profile.mode
+    if mode is None or not late:
+        return None
+    first_us = min(reading.observed_us for reading in late)
+    from_us = evaluation.configurations.at(first_us).from_us
+    rows = await _rows(store, twin, from_us)
+    if rows is None or len(rows) > MAX_RECALLED_ROWS:
+        return None
+    column = twin.profile.signals.index(mode)
+    completed = with_context(rows, late, column=column, row_us=twin.profile.row_us)
+    if not completed:
+        return None
+    fresh = {row.t_us: row for row in completed}
+    revision = await asyncio.to_thread(
+        revise,
+        profile=twin.profile,
+        configurations=evaluation.configurations,
+        rows=[fresh.get(row.t_us, row) for row in rows],
+        from_us=from_us,
+        known=await store.items_from(twin.tenant, twin.asset_id, from_us),
+        context=context,
+        mode="",
+        mode_us=0,
+        cause=Cause.context(mode.name),
+    )
+    twin.unlogged = [fresh.get(row.t_us, row) for row in twin.unlogged]
+    change = _change(twin, revision)
+    change.completed = completed
+    return change
 
 
 async def _rows(store: TwinStore, twin: AssetTwin, from_us: int) -> Sequence[Row] | None:
@@ -72,7 +125,9 @@ def _change(twin: AssetTwin, revision: Revision) -> Change:
         *revision.opened,
     ]
     after = revision.evaluation.condition
-    if after is not None and before is not None and after.state is not before.state:
+    if after is None or before is None or after.state is before.state:
+        return change
+    if twin.silent_us is None:
         change.announcements.append(announcement(after, before.state))
     return change
 

@@ -18,7 +18,7 @@ from maintenance_twin.ports import (
     TwinStore,
 )
 from maintenance_twin.usecases.facts import add_facts, announcement
-from maintenance_twin.usecases.revise_history import revised
+from maintenance_twin.usecases.revise_history import recalled, revised
 from maintenance_twin.usecases.workbench import Workbench
 from twinmesh_sdk.core.errors import PreconditionFailedError
 from twinmesh_sdk.core.ids import AssetId, Tenant
@@ -76,7 +76,29 @@ class TakeReadings:
                 changes += await self._take(bench, tenant, per_asset)
             if changes:
                 await bench.save(changes)
+                changes += await self._recall(bench, changes)
         return changes
+
+    async def _recall(self, bench: Workbench, changes: Sequence[Change]) -> list[Change]:
+        """Decide again where an operating mode arrived late.
+
+        Saved after the readings: dying in between, their repeat finds the mode late again.
+        """
+        revised_ones = []
+        for change in changes:
+            twin = change.twin
+            late, twin.alignment.overtaken = twin.alignment.overtaken, []
+            context = self._context(twin.tenant, self._version(twin.profile))
+            again = await recalled(self._store, twin, late, context)
+            if again is not None:
+                again.traceparent = late[-1].trace
+                revised_ones.append(again)
+        if revised_ones:
+            await bench.save(revised_ones)
+        return revised_ones
+
+    def _context(self, tenant: Tenant, version: str) -> Context:
+        return Context(tenant, version, self._tuning, self._budget.decision, self._budget.budget_s)
 
     async def _take(
         self, bench: Workbench, tenant: Tenant, per_asset: Mapping[AssetId, list[Reading]]
@@ -92,13 +114,7 @@ class TakeReadings:
         for asset_id, profile in modelled.items():
             known = configurations.get(asset_id, Configurations())
             twin = twins.get(asset_id) or new_twin(tenant, profile, known, self._tuning)
-            context = Context(
-                tenant,
-                versions[asset_id],
-                self._tuning,
-                self._budget.decision,
-                self._budget.budget_s,
-            )
+            context = self._context(tenant, versions[asset_id])
             changes.append(await self._move(twin, profile, known, per_asset[asset_id], context))
         return changes
 
