@@ -89,8 +89,8 @@ class TakeReadings:
         touched = _touched(segments)
         async with self._store.claim(tenant, touched):
             await self._store.add(segments)
-            for asset_id, (from_us, to_us_) in touched.items():
-                await self._learn.within(tenant, asset_id, from_us, to_us_)
+            for asset_id in await self._learn.unsettled(tenant, touched):
+                await self._learn.within(tenant, asset_id, *touched[asset_id])
         return sum(segment.series.size for segment in segments)
 
 
@@ -124,6 +124,24 @@ class LearnBaselines:
         self._directory.forget(tenant, asset_id)
         async with self._store.claim(tenant, [asset_id]):
             await self.within(tenant, asset_id, to_us(MIN_TIME), OPEN_US - 1)
+
+    async def unsettled(
+        self, tenant: Tenant, touched: Mapping[AssetId, tuple[int, int]]
+    ) -> list[AssetId]:
+        """Return the assets about which new readings may teach something.
+
+        The others have meters only, or their new readings lie behind what the baseline that holds
+        there was learned from: in the long run that is nearly every asset of every batch.
+        """
+        uses = await self._store.uses(tenant, touched)
+        pumps = [asset for asset in touched if roles_used(uses.get(asset, {}).values())]
+        windows = [Window(asset, touched[asset][0], touched[asset][1] + 1) for asset in pumps]
+        held = await self._store.baselines(tenant, windows)
+        return [
+            window.asset_id
+            for window, found in zip(windows, held, strict=True)
+            if not any(_taught(one.baseline, window) for one in found)
+        ]
 
     async def within(self, tenant: Tenant, asset_id: AssetId, from_us: int, to_us_: int) -> None:
         """Learn what readings from a time to another may have changed; inside a claim."""
@@ -191,6 +209,15 @@ def _settled(
         if same and untouched and known.learned.to_us <= period.to_us:
             return replace(known, period=period)
     return None
+
+
+def _taught(known: Baseline, window: Window) -> bool:
+    """Tell whether a baseline holds all over a window, and was learned before it."""
+    return (
+        known.period.from_us <= window.from_us
+        and window.to_us <= known.period.to_us
+        and known.learned.to_us < window.from_us
+    )
 
 
 def _concerned(

@@ -382,3 +382,21 @@ async def test_old_readings_are_forgotten_and_baselines_stay(store, take, read, 
     assert (await read.baselines(tenant, [asset()], at()))[0] is not None
     (kept,) = await read.waste(tenant, [window(0, 400)], at())
     assert kept.waste.covered_s == pytest.approx(100.0)
+
+
+async def test_readings_behind_a_baseline_cost_the_same_for_one_asset_and_for_fifty(
+    database, take, tenant
+):
+    await take([part for n in range(50) for part in run(tenant, 120, n=n)])
+    statements = []
+    sa.event.listen(
+        database.engine.sync_engine,
+        "before_cursor_execute",
+        lambda *args: statements.append(args[2]),
+    )
+
+    await take(run(tenant, 10, start=120))
+    alone = len(statements)
+    await take([part for n in range(50) for part in run(tenant, 10, start=130, n=n)])
+
+    assert len(statements) - alone == alone

@@ -31,6 +31,13 @@ MAX_SEGMENT_US: Final = 86_400_000_000
 ROWS_AT_ONCE: Final = 1_000
 
 
+_CLAIM: Final = sa.text(
+    "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtext(name)::bigint AS key "
+    "FROM unnest(CAST(:keys AS text[])) AS name ORDER BY key OFFSET 0) AS keys"
+)
+"""One lock per asset, taken in one order by everybody."""
+
+
 class PostgresEnergyStore:
     """See `EnergyStore`."""
 
@@ -43,12 +50,9 @@ class PostgresEnergyStore:
     async def claim(self, tenant: Tenant, asset_ids: Collection[AssetId]) -> AsyncIterator[None]:
         """See `EnergyStore.claim`."""
         async with self._database.begin() as connection:
-            for asset_id in sorted(asset_ids):
-                await connection.execute(
-                    sa.select(
-                        sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{tenant}/{asset_id}"))
-                    )
-                )
+            await connection.execute(
+                _CLAIM, {"keys": sorted(f"{tenant}/{asset_id}" for asset_id in asset_ids)}
+            )
             yield
 
     async def add(self, segments: Sequence[Segment]) -> None:
