@@ -1,6 +1,7 @@
 """`python -m twinmesh_local.demo`, what `make demo` runs."""
 
 import json
+import signal
 import sys
 
 from twinmesh_local.demo.run import Demonstration
@@ -11,6 +12,9 @@ from twinmesh_sdk.core.errors import TwinError
 
 def main() -> int:
     """Run one demonstration; 0 when all was well, 130 when interrupted."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where whoever started us ignores them, as shells do for jobs in the background.
+        signal.signal(number, signal.default_int_handler)
     try:
         options = from_process(sys.argv[1:])
         with screen() as shown:
