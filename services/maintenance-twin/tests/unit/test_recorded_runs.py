@@ -160,7 +160,7 @@ def test_replaying_the_same_runs_again_opens_nothing_twice(skid, valve_runs):
         {"least_spread": 0.75},
         {"least_spread": 1.25},
         {"false_alarm_probability": 1e-2},
-        {"false_alarm_probability": 1e-5},
+        {"false_alarm_probability": 1e-4},
         {"baseline_rows": 350},
         {"baseline_rows": 450},
     ],

@@ -39,6 +39,7 @@ def failure_mode_of(
     |---|---|---|
     | vibration up, at least twice as far as flow | VIB | the machine, not the process |
     | temperature up, hydraulics healthy | OHE | |
+    | suction pressure down, flow not up | PLU | resistance grew before the pump |
     | flow down, pressure up | PLU | resistance grew behind the pump |
     | flow down, pressure down, power not down | INL | work is done and does not arrive |
     | flow up, pressure down | ELP | less resistance: the medium leaves before the meter's end |
@@ -59,11 +60,14 @@ def failure_mode_of(
     vibration = reach.get(Role.VIBRATION, 0.0) if off.get(Role.VIBRATION, 0) > 0 else 0.0
     if vibration > 0.0 and vibration >= _DOMINANT * (reach.get(Role.FLOW, 0.0) if flow else 0.0):
         return FailureMode.VIB
+    if off.get(Role.SUCTION_PRESSURE, 0) < 0 and flow <= 0:
+        return FailureMode.PLU
     if flow:
         return _hydraulic(flow, pressure, power, deviations)
     if off.get(Role.TEMPERATURE, 0) > 0:
         return FailureMode.OHE
-    return FailureMode.PDE if pressure or power else FailureMode.UNK
+    parameter = pressure or power or off.get(Role.SUCTION_PRESSURE, 0)
+    return FailureMode.PDE if parameter else FailureMode.UNK
 
 
 def _sign(multiple: float, healthy_below: float) -> int:

@@ -200,7 +200,8 @@ def learn_baseline(
         charting[index, index] = max(charting[index, index], floor**2)
     spreads = np.maximum(np.sqrt(np.diag(single)), floors)
     chosen = [index for index, s in enumerate(seen) if s.role in CHARTED]
-    effective = max(float(worth[chosen].mean()), len(chosen) + 2.0)
+    # The least known signal decides how far the limit must be: better late than crying wolf.
+    effective = max(float(worth[chosen].min()), len(chosen) + 2.0)
     covariance = _shrunk(charting[np.ix_(chosen, chosen)], effective)
     whitening = np.linalg.inv(np.linalg.cholesky(covariance))
     speed = next((columns[s.name] for s in signals if s.role is Role.SPEED), None)

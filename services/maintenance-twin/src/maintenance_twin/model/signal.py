@@ -17,6 +17,7 @@ class Role(StrEnum):
 
     FLOW = "FLOW"
     PRESSURE = "PRESSURE"
+    SUCTION_PRESSURE = "SUCTION_PRESSURE"
     POWER = "POWER"
     CURRENT = "CURRENT"
     VIBRATION = "VIBRATION"
@@ -25,20 +26,33 @@ class Role(StrEnum):
     MODE = "MODE"
 
 
-CHARTED: Final = frozenset({Role.FLOW, Role.PRESSURE, Role.POWER, Role.CURRENT, Role.VIBRATION})
+CHARTED: Final = frozenset(
+    {
+        Role.FLOW,
+        Role.PRESSURE,
+        Role.SUCTION_PRESSURE,
+        Role.POWER,
+        Role.CURRENT,
+        Role.VIBRATION,
+    }
+)
 """Roles that answer within seconds to what the machine does; they share one T2 chart."""
 
 WATCHED: Final = CHARTED | {Role.TEMPERATURE}
 """Roles held against their acceptance tolerance. A temperature follows the room and the day, so
 400 rows say nothing about its spread: it is watched, not charted."""
 
-MANDATORY: Final = frozenset({Role.FLOW, Role.PRESSURE, Role.POWER, Role.CURRENT, Role.MODE})
+MANDATORY: Final = (CHARTED - {Role.VIBRATION}) | {Role.MODE}
 """Roles without whose fresh values the twin does not decide, where the asset has them."""
 
 _BY_NAME: Final = (
     (re.compile(r"(^|_)operating_?mode($|_)"), Role.MODE),
     (re.compile(r"accel|vib"), Role.VIBRATION),
     (re.compile(r"flow"), Role.FLOW),
+    (
+        re.compile(r"(suction|inlet|intake).*pressure|pressure.*(suction|inlet|intake)"),
+        Role.SUCTION_PRESSURE,
+    ),
     (re.compile(r"pressure|(^|_)head($|_)"), Role.PRESSURE),
     (re.compile(r"power"), Role.POWER),
     (re.compile(r"(^|_)current($|_)"), Role.CURRENT),

@@ -27,6 +27,7 @@ class Tolerance:
 TOLERANCES: Final = {
     Role.FLOW: Tolerance(resolvable_ratio=0.020, acceptable_ratio=0.05),
     Role.PRESSURE: Tolerance(resolvable_ratio=0.015, acceptable_ratio=0.03),
+    Role.SUCTION_PRESSURE: Tolerance(resolvable_ratio=0.015, acceptable_ratio=0.03),
     Role.POWER: Tolerance(resolvable_ratio=0.015, acceptable_ratio=0.04),
     Role.CURRENT: Tolerance(resolvable_ratio=0.015, acceptable_ratio=0.04),
     Role.VIBRATION: Tolerance(resolvable_ratio=0.10, acceptable_ratio=0.25),
