@@ -39,6 +39,8 @@ class Move:
     key: KeyJoin | None
     via: frozenset[tuple[str, str]]
     """(graph, target) of the other moves that the key's fields need."""
+    through: frozenset[str] = frozenset()
+    """Subgraphs asked on the way, at this object or below it."""
 
     @property
     def site(self) -> tuple[str, str]:
@@ -476,9 +478,9 @@ class Decider:
             for target_graph, target, keys in pending:
                 best: Move | None = None
                 for key in keys:
-                    via = self._key_needs(key, type_name, graph, found)
-                    if via is not None and (best is None or len(via) < len(best.via)):
-                        best = Move(target_graph, target, key, via)
+                    needs = self._key_needs(key, (type_name, graph), target_graph, found)
+                    if needs is not None and (best is None or len(needs[0]) < len(best.via)):
+                        best = Move(target_graph, target, key, *needs)
                 if best is None:
                     waiting.append((target_graph, target, keys))
                 else:
@@ -490,28 +492,47 @@ class Decider:
         return found
 
     def _key_needs(
-        self, key: KeyJoin, type_name: str, graph: str, found: dict[tuple[str, str], Move]
-    ) -> frozenset[tuple[str, str]] | None:
-        """Return the moves needed before the key's fields are known; None if never."""
+        self,
+        key: KeyJoin,
+        at: tuple[str, str],
+        destination: str,
+        found: dict[tuple[str, str], Move],
+    ) -> tuple[frozenset[tuple[str, str]], frozenset[str]] | None:
+        """Return the moves needed before the key's fields are known, and what they pass through.
+
+        None if the fields can never be known.
+
+        The way to a subgraph may not lead through it: other composers refuse that too.
+        """
+        type_name, graph = at
         needed: set[tuple[str, str]] = set()
+        through: set[str] = set()
         rest = list(key.fields)
         sites: list[tuple[tuple[str, str], Move | None]] = [((graph, type_name), None)]
         sites += [(site, move) for site, move in found.items() if site != (graph, type_name)]
         for (site_graph, site_type), move in sites:
+            if move is not None and destination in move.through:
+                continue
             left: list[Selection] = []
             used = False
             for selection in rest:
                 split = self._split(
                     self._single(selection), site_type, site_graph, None, None, arriving=False
                 )
+                visited = _visited(split.decision)
+                if destination in visited:
+                    left.append(selection)
+                    continue
+                through |= visited
                 left.extend(split.rest)
                 used |= not split.decision.is_empty
             if used and move is not None:
                 needed.add(move.site)
                 needed |= move.via
+                through |= move.through | {move.graph}
             rest = left
             if not rest:
-                return frozenset(needed)
+                return frozenset(needed), frozenset(through)
         return None
 
     # --------------------------------------------------------------- covering
@@ -717,6 +738,20 @@ class Decider:
             known = self._lists[key] = Selections(tuple(items))
             self._kept.append(items)
         return known
+
+
+def _visited(decision: Decision) -> set[str]:
+    """Return the subgraphs that a decision hops to, at any depth."""
+    found: set[str] = set()
+    for hop in decision.hops:
+        found.add(hop.move.graph)
+        found |= hop.move.through | _visited(hop.decision)
+    for local in decision.local:
+        if local.child is not None:
+            found |= _visited(local.child)
+    for _, _, below in decision.cases:
+        found |= _visited(below)
+    return found
 
 
 def _provision(provided: Selections | None, name: str, type_name: str) -> Field | None:
