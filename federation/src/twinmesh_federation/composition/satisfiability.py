@@ -158,10 +158,17 @@ class Satisfiability:
             queue.append(((name, frozenset(sites)), where))
 
     def _attainable(self, decider: Decider, requires: Selections, way: _Way) -> bool:
-        start = way.start
+        """Tell whether a requirement can be met: by the plan, and from the site alone.
+
+        The plan gathers it where the object was found; other composers look from the subgraph
+        that requires it, and so refuse a bit more.
+        """
         if self._changes_hands(requires, way.site.type_name):
             return False
-        return not decider.decide(requires, start.type_name, start.graph, start.provided).failed
+        return all(
+            not decider.decide(requires, at.type_name, at.graph, at.provided).failed
+            for at in dict.fromkeys((way.start, way.site))
+        )
 
     def _changes_hands(self, requires: Selections, type_name: str) -> bool:
         """Tell whether a requirement rests on a progressively overridden field.
