@@ -253,9 +253,11 @@ def random_query(world, supergraph, rnd):
         parts = []
         if info.kind in {"UNION", "INTERFACE"}:
             parts.append("__typename")
-            for member in world.members:
-                if rnd.random() < 0.7:
-                    parts.append(f"... on {member} {{ {select(member, depth)} }}")
+            parts += [
+                f"... on {member} {{ {select(member, depth)} }}"
+                for member in world.members
+                if rnd.random() < 0.7
+            ]
         for field, item in info.fields.items():
             if rnd.random() > (0.75 if depth > 1 else 0.5):
                 continue

@@ -337,7 +337,10 @@ async def test_a_cycle_through_an_interface_ends_where_the_query_does():
         """,
         b='type Book @key(fields: "id") { id: ID! price: Float @shareable }',
     )
-    query = "{ product { samePriceProduct { __typename ... on Book { id price } samePriceProduct { __typename ... on Book { price } } } } }"
+    query = (
+        "{ product { samePriceProduct { __typename ... on Book { id price } "
+        "samePriceProduct { __typename ... on Book { price } } } } }"
+    )
     data = {
         "product": {
             "samePriceProduct": {
@@ -455,7 +458,10 @@ async def test_skipped_branches_are_not_fetched():
         b='type T @key(fields: "id") { id: ID! b: Int }',
         c='type T @key(fields: "id") { id: ID! c: Int }',
     )
-    query = "query ($yes: Boolean!, $no: Boolean!) { t { a b @include(if: $yes) ... @include(if: $no) { c } x: b @skip(if: $yes) } }"
+    query = (
+        "query ($yes: Boolean!, $no: Boolean!) { t { a b @include(if: $yes) "
+        "... @include(if: $no) { c } x: b @skip(if: $yes) } }"
+    )
 
     assert await answered(*graph, query, {"t": {"a": 1, "b": 2}}, {"yes": True, "no": False}) == [
         "a",
@@ -489,7 +495,10 @@ async def test_input_enums_and_lists_reach_the_subgraph_as_variables():
         """,
         b='type T @key(fields: "id") { id: ID! label(kind: Kind): String } enum Kind { A B }',
     )
-    query = "query ($k: [Kind!], $f: Filter, $one: Kind = B) { find(kinds: $k, by: $f) { id label(kind: $one) } }"
+    query = (
+        "query ($k: [Kind!], $f: Filter, $one: Kind = B) "
+        "{ find(kinds: $k, by: $f) { id label(kind: $one) } }"
+    )
 
     sent = await answered(
         *graph, query, {"find": [{"id": "1", "label": "x"}]}, {"k": ["A"], "f": {"name": "n"}}

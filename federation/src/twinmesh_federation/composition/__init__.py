@@ -193,16 +193,16 @@ def _executable_directives(
                     print_ast(argument.type).rstrip("!")
                 )
         clash = sorted(a for a, kinds in types.items() if len(kinds) > 1)
-        for argument_name in clash:
-            issues.append(
-                CompositionIssue(
-                    "FIELD_ARGUMENT_TYPE_MISMATCH",
-                    f"@{name}({argument_name}:) has different types",
-                    tuple(s for s, _ in definitions),
-                    f"@{name}({argument_name}:)",
-                    "Use one type.",
-                )
+        issues.extend(
+            CompositionIssue(
+                "FIELD_ARGUMENT_TYPE_MISMATCH",
+                f"@{name}({argument_name}:) has different types",
+                tuple(s for s, _ in definitions),
+                f"@{name}({argument_name}:)",
+                "Use one type.",
             )
+            for argument_name in clash
+        )
         locations = set.intersection(*({x.value for x in d.locations} for _, d in definitions)) & {
             x.name for x in _EXECUTABLE
         }

@@ -134,12 +134,9 @@ class Carrier:
 
     def links(self) -> list[str]:
         """Print the links that the directives used need."""
-        texts = []
         if "listSize" in self.used:
             self.used["cost"] = None
-        for name in CARRIED:
-            if name in self.used and name in _LINKS:
-                texts.append(_LINKS[name])
+        texts = [_LINKS[name] for name in CARRIED if name in self.used and name in _LINKS]
         features: dict[str, tuple[Link, list[str]]] = {}
         for item in self.composed.values():
             features.setdefault(item.link.identity, (item.link, []))[1].append(item.local)
@@ -216,7 +213,7 @@ def _elements(schema: SubgraphSchema) -> Iterator[Element]:
             yield from item.args.values()
 
 
-def _compose_one(
+def _compose_one(  # noqa: PLR0911 - one return per refusal
     schema: SubgraphSchema,
     name: object,
     found: dict[str, Composed],

@@ -97,9 +97,11 @@ class GraphQLRules:
                 self._check_directives(definition, "SCHEMA")
                 for operation in definition.operation_types or ():
                     self._check_reference(operation.type, "the schema", known=declared)
-            elif isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
-                if definition.name.value not in spec_scalars(self._schema.links):
-                    self._check_type(definition)
+            elif (
+                isinstance(definition, (TypeDefinitionNode, TypeExtensionNode))
+                and definition.name.value not in self._scalars
+            ):
+                self._check_type(definition)
         for info in self._schema.types.values():
             self._check_implementations(info)
         return self.problems

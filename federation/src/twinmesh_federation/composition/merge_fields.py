@@ -179,7 +179,7 @@ class FieldMerger:
                 self._handed_over.add((name, origin))
         return overridden, overrides
 
-    def _check_override(
+    def _check_override(  # noqa: PLR0917 - internal, called in one place
         self,
         name: str,
         graph: str,

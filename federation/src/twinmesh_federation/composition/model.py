@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from graphql import DirectiveDefinitionNode, DirectiveNode
 
 from twinmesh_federation.composition.links import Links
 from twinmesh_federation.supergraph.model import TypeRef
+
+UNKNOWN: Final = TypeRef("")
 
 
 @dataclass(slots=True)
@@ -49,7 +51,7 @@ class Element:
 class Argument(Element):
     """An argument or input field; `default` is printed."""
 
-    type: TypeRef = TypeRef("")
+    type: TypeRef = UNKNOWN
     default: str | None = None
 
 
@@ -57,7 +59,7 @@ class Argument(Element):
 class FieldDef(Element):
     """A field of an object or interface type."""
 
-    type: TypeRef = TypeRef("")
+    type: TypeRef = UNKNOWN
     args: dict[str, Argument] = field(default_factory=dict)
     external: bool = False
     shareable: bool = False

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, print_ast
 
-from twinmesh_federation.composition.field_sets import read_field_set, selected_fields
-from twinmesh_federation.composition.model import Applied, SubgraphSchema, TypeDef
+from twinmesh_federation.composition.field_sets import (
+    SelectedField,
+    read_field_set,
+    selected_fields,
+)
+from twinmesh_federation.composition.model import Element, SubgraphSchema, TypeDef
 from twinmesh_federation.composition.read import ROOT_NAMES
 from twinmesh_federation.supergraph import model as kinds
 from twinmesh_federation.supergraph.model import TypeRef
+
+_COMPOSITE: Final = (kinds.OBJECT, kinds.INTERFACE, kinds.UNION)
 
 
 def rename_roots(schema: SubgraphSchema) -> list[tuple[str, str]]:
@@ -78,48 +86,54 @@ def upgrade_v1(schema: SubgraphSchema) -> None:
     There, everything could be shared, and @external was tolerated where it says nothing.
     """
     for info in schema.types.values():
-        if info.kind == kinds.INTERFACE:
-            info.drop("key")
-            for item in info.fields.values():
-                item.drop("external")
-                item.drop("provides")
-                item.drop("requires")
-                item.external = False
-        if info.kind != kinds.OBJECT:
-            continue
-        if info.has("external"):
-            info.drop("external")
-            for item in info.fields.values():
-                item.external = item.has("external")
-        for item in info.fields.values():
-            target = schema.types.get(item.type.name)
-            if item.has("provides") and (
-                target is None or target.kind not in (kinds.OBJECT, kinds.INTERFACE, kinds.UNION)
-            ):
-                item.drop("provides")
+        _drop_tolerated(info, schema)
     _prune_field_sets(schema)
     used = used_fields(schema)
     for name in list(schema.types):
         info = schema.types[name]
-        if info.kind != kinds.OBJECT:
-            continue
-        for field_name in list(info.fields):
-            item = info.fields[field_name]
-            if item.external and (name, field_name) not in used:
-                del info.fields[field_name]
-            elif item.external:
-                item.drop("tag")
-            elif name != "Subscription" and (
-                info.has("key")
-                or name in ROOT_NAMES.values()
-                or not info.defined
-                or not item.in_extension
-            ):
-                item.shareable = True
-        if not info.fields:
-            del schema.types[name]
-            for kind in [k for k, v in schema.roots.items() if v == name]:
-                del schema.roots[kind]
+        if info.kind == kinds.OBJECT:
+            _settle_v1_fields(info, used)
+            if not info.fields:
+                del schema.types[name]
+                for kind in [k for k, v in schema.roots.items() if v == name]:
+                    del schema.roots[kind]
+
+
+def _drop_tolerated(info: TypeDef, schema: SubgraphSchema) -> None:
+    """Drop directives that federation 1 accepted without effect."""
+    if info.kind == kinds.INTERFACE:
+        info.drop("key")
+        for item in info.fields.values():
+            for name in ("external", "provides", "requires"):
+                item.drop(name)
+            item.external = False
+    if info.kind != kinds.OBJECT:
+        return
+    if info.has("external"):
+        info.drop("external")
+        for item in info.fields.values():
+            item.external = item.has("external")
+    for item in info.fields.values():
+        target = schema.types.get(item.type.name)
+        if item.has("provides") and (target is None or target.kind not in _COMPOSITE):
+            item.drop("provides")
+
+
+def _settle_v1_fields(info: TypeDef, used: set[tuple[str, str]]) -> None:
+    """Drop external fields that nothing needs; what is left could always be shared."""
+    for name in list(info.fields):
+        item = info.fields[name]
+        if item.external and (info.name, name) not in used:
+            del info.fields[name]
+        elif item.external:
+            item.drop("tag")
+        elif info.name != "Subscription" and (
+            info.has("key")
+            or info.name in ROOT_NAMES.values()
+            or not info.defined
+            or not item.in_extension
+        ):
+            item.shareable = True
 
 
 def _prune_field_sets(schema: SubgraphSchema) -> None:
@@ -166,30 +180,41 @@ def _external_part(
     return " ".join(parts)
 
 
+def _selected(schema: SubgraphSchema, name: str) -> Iterator[SelectedField]:
+    """Yield what all field sets of one directive select."""
+    for info in schema.types.values():
+        carriers: list[tuple[Element, TypeDef | None]] = [(info, info)]
+        if name != "key":
+            carriers = [
+                (item, info if name == "requires" else schema.types.get(item.type.name))
+                for item in info.fields.values()
+            ]
+        for element, owner in carriers:
+            for applied in element.applied(name):
+                if owner is None:
+                    continue
+                found = read_field_set(applied, owner, schema)
+                if found.selections is not None:
+                    yield from selected_fields(found.selections, owner, schema)
+
+
+def _owners(selected: SelectedField, schema: SubgraphSchema) -> set[str]:
+    """Name the type selected on, and its implementations."""
+    owners = {selected.owner.name}
+    if selected.owner.kind == kinds.INTERFACE:
+        owners |= schema.possible.get(selected.owner.name, set())
+    return owners
+
+
 def used_fields(schema: SubgraphSchema) -> set[tuple[str, str]]:
     """Name the fields that keys, requirements, provisions and interfaces need."""
-    used: set[tuple[str, str]] = set()
-
-    def note(applied: Applied, owner: TypeDef) -> None:
-        found = read_field_set(applied, owner, schema)
-        if found.selections is None:
-            return
-        for selected in selected_fields(found.selections, owner, schema):
-            used.add((selected.owner.name, selected.definition.name))
-            if selected.owner.kind == kinds.INTERFACE:
-                for name in schema.possible.get(selected.owner.name, ()):
-                    used.add((name, selected.definition.name))
-
+    used = {
+        (owner, selected.definition.name)
+        for name in ("key", "requires", "provides")
+        for selected in _selected(schema, name)
+        for owner in _owners(selected, schema)
+    }
     for info in schema.types.values():
-        for applied in info.applied("key"):
-            note(applied, info)
-        for item in info.fields.values():
-            for applied in item.applied("requires"):
-                note(applied, info)
-            target = schema.types.get(item.type.name)
-            for applied in item.applied("provides"):
-                if target is not None:
-                    note(applied, target)
         for interface_name in info.interfaces:
             interface = schema.types.get(interface_name)
             if interface is not None:
@@ -226,36 +251,14 @@ def settle_external(schema: SubgraphSchema) -> set[tuple[str, str]]:
 
 
 def settle_shareable(schema: SubgraphSchema) -> set[tuple[str, str]]:
-    """Mark key fields shareable; return the (type, field) that are external but provided."""
+    """Mark key and provided fields shareable; return the (type, field) that are provided."""
     provided: set[tuple[str, str]] = set()
-    for info in schema.types.values():
-        for applied in info.applied("key"):
-            found = read_field_set(applied, info, schema)
-            if found.selections is None:
-                continue
-            for selected in selected_fields(found.selections, info, schema):
-                selected.definition.shareable = True
-                if selected.owner.kind == kinds.INTERFACE:
-                    for name in schema.possible.get(selected.owner.name, ()):
-                        own = schema.types[name].fields.get(selected.definition.name)
-                        if own is not None:
-                            own.shareable = True
-        for item in info.fields.values():
-            target = schema.types.get(item.type.name)
-            for applied in item.applied("provides"):
-                if target is None:
-                    continue
-                found = read_field_set(applied, target, schema)
-                if found.selections is None:
-                    continue
-                for selected in selected_fields(found.selections, target, schema):
-                    selected.definition.shareable = True
-                    owners = {selected.owner.name}
-                    if selected.owner.kind == kinds.INTERFACE:
-                        owners |= schema.possible.get(selected.owner.name, set())
-                    provided.update((o, selected.definition.name) for o in owners)
-    for type_name, field_name in provided:
-        own = schema.types[type_name].fields.get(field_name)
-        if own is not None:
-            own.shareable = True
+    for name in ("key", "provides"):
+        for selected in _selected(schema, name):
+            for owner in _owners(selected, schema):
+                own = schema.types[owner].fields.get(selected.definition.name)
+                if own is not None:
+                    own.shareable = True
+                if name == "provides":
+                    provided.add((owner, selected.definition.name))
     return provided

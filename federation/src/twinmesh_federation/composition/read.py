@@ -155,10 +155,7 @@ class SubgraphReader:
             del self._roots["query"]
 
     def _applied(self, node: Any) -> list[Applied]:  # noqa: ANN401 - any AST node with directives
-        found: list[Applied] = []
-        for directive in node.directives or ():
-            found.append(self._one(directive))
-        return found
+        return [self._one(directive) for directive in node.directives or ()]
 
     def _one(self, directive: DirectiveNode) -> Applied:
         args = {a.name.value: value_from_ast_untyped(a.value) for a in directive.arguments or ()}

@@ -120,7 +120,7 @@ class Satisfiability:
             and type_name in self._supergraph.possible_in(target, graph)
         )
 
-    def _step(
+    def _step(  # noqa: PLR0917 - internal, called in one place
         self,
         decider: Decider,
         info: TypeInfo,

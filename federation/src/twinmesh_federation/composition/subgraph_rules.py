@@ -152,9 +152,9 @@ class SubgraphRules:
                 f"{prefix}_{suffix}", f"{where} @{prefix.lower()}: {message}", where,
                 _HINTS.get(suffix, ""),
             )  # fmt: skip
-        if found.selections is None or any(s == "INVALID_FIELDS" for s, _ in found.problems):
-            if found.selections is None or prefix == "KEY":
-                return
+        invalid = any(suffix == "INVALID_FIELDS" for suffix, _ in found.problems)
+        if found.selections is None or (invalid and prefix == "KEY"):
+            return
         for selected in selected_fields(found.selections, owner, self._schema):
             at = f"{selected.owner.name}.{selected.definition.name}"
             target = self._schema.types.get(selected.definition.type.name)

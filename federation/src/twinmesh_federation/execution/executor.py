@@ -123,7 +123,7 @@ class Executor:
             self._documents.move_to_end(key)
         return known
 
-    def _prepare(self, query: str, name: str | None) -> PreparedOperation | ExecutionResult:
+    def _prepare(self, query: str, name: str | None) -> PreparedOperation | ExecutionResult:  # noqa: PLR0911 - one return per refusal
         limits = self.options.limits
         try:
             document = parse(query, max_tokens=limits.tokens)

@@ -67,7 +67,7 @@ def compile_case(case: EntityCase) -> Represent:
     return represent
 
 
-def _compile_field(item: RepresentationField) -> Callable[[Data, Data], bool]:
+def _compile_field(item: RepresentationField) -> Callable[[Data, Data], bool]:  # noqa: C901 - one closure per kind of field, hot
     name, data_key, key_part, on = item.name, item.data_key, item.key_part, item.on
     below = tuple(_compile_field(b) for b in item.below) if item.below is not None else None
 

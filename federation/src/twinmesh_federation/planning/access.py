@@ -9,7 +9,7 @@ Denied = frozenset[tuple[str, str]]
 """(type, field) pairs."""
 
 
-def without(
+def without(  # noqa: PLR0917 - internal, called in one place
     selections: Selections,
     type_name: str,
     denied: Denied,

@@ -228,7 +228,7 @@ class Decider:
             self._splits[key] = result
         return result
 
-    def _split_concrete(
+    def _split_concrete(  # noqa: PLR0917 - internal, called in one place
         self,
         selection: Selection,
         type_name: str,
@@ -259,7 +259,7 @@ class Decider:
             result.requires.append(join.requires)
         self._place(selection, type_name, graph, join, provided, siblings, result)
 
-    def _place(
+    def _place(  # noqa: PLR0917 - internal, called in one place
         self,
         selection: Field,
         type_name: str,
@@ -317,7 +317,7 @@ class Decider:
 
     # -------------------------------------------------------- abstract types
 
-    def _split_abstract(
+    def _split_abstract(  # noqa: PLR0917 - internal, called in one place
         self,
         selections: Selections,
         type_name: str,
@@ -719,7 +719,7 @@ class Decider:
                         selection.selections,
                         conditions,
                         selection.parent,
-                    )  # fmt: skip
+                    )
                 )
             elif type_name in self._supergraph.possible.get(selection.type_name, frozenset()):
                 self._dissolve(selection.selections, type_name, conditions, into)

@@ -105,7 +105,7 @@ class _Normaliser:
         self._supergraph = supergraph
         self._budget = MAX_SELECTIONS
 
-    def selections(self, sets: Iterable[SelectionSetNode], type_name: str) -> Selections:
+    def selections(self, sets: Iterable[SelectionSetNode], type_name: str) -> Selections:  # noqa: C901 - one pass with its collector
         """Merge selection sets on one type."""
         order: list[tuple[str, object, Conditions]] = []
         fields: dict[tuple[str, Conditions], list[FieldNode]] = {}

@@ -33,7 +33,7 @@ class Tree:
     fragments: dict[tuple[str, Conditions], Tree] = field(default_factory=dict)
     typename: bool = False
 
-    def add(
+    def add(  # noqa: PLR0917 - internal, called in one place
         self,
         key: str,
         name: str,

@@ -57,6 +57,7 @@ class View:
 
     @property
     def type_name(self) -> str:
+        """Return the object's type."""
         return self.nodes[0].type_name
 
 
@@ -206,8 +207,7 @@ class Oracle:
             return [self._invent(view, name, args, shape.of_type, graph_types)]
         if is_composite_type(shape):
             names = sorted(graph_types(shape))
-            node = self._node(names[0])
-            return node
+            return self._node(names[0])
         if is_enum_type(shape):
             info = self._supergraph.types[shape.name]
             public = [v for v in shape.values if info.enum_values.get(v)]
@@ -274,10 +274,10 @@ class OracleSubgraph:
 
     def _wrap(
         self,
-        value: Any,
+        value: Any,  # noqa: ANN401 - JSON or a node
         below: tuple[SelectionSetNode, ...],
         info: GraphQLResolveInfo[Any],
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 - what graphql-core resolves on
         if isinstance(value, list):
             return [self._wrap(v, below, info) for v in value]
         if isinstance(value, Node):
