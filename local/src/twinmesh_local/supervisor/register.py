@@ -48,7 +48,13 @@ class Registrar:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         port = stack.state.ports["governance.grpc"]
-        self._stub = GovernanceServiceStub(grpc.insecure_channel(f"{LOOPBACK}:{port}"))
+        # Governance starts beside us: look for it often, gRPC's own pauses grow to minutes.
+        options = [
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 500),
+        ]
+        channel = grpc.insecure_channel(f"{LOOPBACK}:{port}", options=options)
+        self._stub = GovernanceServiceStub(channel)
 
     def push(self, bundles: Sequence[ContractBundle]) -> None:
         """Register contracts.
