@@ -1,36 +1,18 @@
-"""The subgraph: which contracts and models are in force, for whoever reads the graph."""
+"""Contracts in the graph."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
 import strawberry
 
-from governance.model.contracts import Contract, ContractState, Version
-from governance.model.releases import ModelState, ModelVersion
-from governance.usecases import ReadGovernance
+from governance.model.contracts import Contract, ContractState
+from governance.subgraph.context import Context
 from twinmesh_sdk.core.request import current_principal
-from twinmesh_sdk.graphql import (
-    Connection,
-    bounded,
-    decode_cursor,
-    encode_cursor,
-    subgraph_schema,
-)
+from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor
 
 ContractStateType = strawberry.enum(
     ContractState, name="ContractState", description="Where a version of a contract stands."
 )
-ModelStateType = strawberry.enum(
-    ModelState, name="ModelState", description="Where a version of a model stands."
-)
-
-
-class Context:
-    """Per request: what resolvers may use."""
-
-    def __init__(self, read: ReadGovernance) -> None:
-        self.read = read
 
 
 @strawberry.type(name="ContractEvent", description="An event type that a service publishes.")
@@ -137,87 +119,9 @@ class ContractType:
         )
 
 
-@strawberry.type(name="ModelBackTest", description="The proof on which a model was approved.")
-class BackTestType:
-    """See `BackTest`."""
-
-    reference: str = strawberry.field(description="Id or address of the recorded back-test.")
-    metric: str = strawberry.field(description="What was measured; empty when not stated.")
-    achieved: float | None = strawberry.field(description="In the metric's own unit.")
-    baseline: str = strawberry.field(description="The named baseline that it was compared with.")
-    baseline_achieved: float | None = strawberry.field(description="In the metric's own unit.")
-    data_digest: str = strawberry.field(description="Digest of the data it was measured on.")
-
-
-@strawberry.federation.type(
-    name="Model", keys=["name version"], description="One version of a model."
-)
-class ModelType:
-    """See `ModelVersion`."""
-
-    name: strawberry.ID = strawberry.field(description="The model's name.")
-    version: str = strawberry.field(description="Semantic version.")
-    artefact_digest: str = strawberry.field(description="`sha256:` and the artefact's digest.")
-    state: ModelState = strawberry.field(description="Where it stands.")
-    asset_classes: list[str] = strawberry.field(description="Where it holds; empty for all.")
-    sites: list[str] = strawberry.field(description="Where it holds; empty for all.")
-    description: str = strawberry.field(description="The author's words.")
-    back_test: BackTestType = strawberry.field(description="Why it was approved.")
-    submitted_by: str = strawberry.field(description="The author.")
-    submitted_at: datetime = strawberry.field(description="Wall time.")
-    approved_by: str | None = strawberry.field(description="The second person; null before.")
-    approved_at: datetime | None = strawberry.field(description="Wall time.")
-    effective_from: datetime | None = strawberry.field(
-        description="Plant time from which it is the active one for its scope."
-    )
-    effective_to: datetime | None = strawberry.field(
-        description="Plant time at which its successor takes over; null while open."
-    )
-
-    @classmethod
-    async def resolve_reference(
-        cls, info: strawberry.Info[Context, None], name: strawberry.ID, version: str
-    ) -> Self | None:
-        """Return one version; null when there is none."""
-        wanted = Version.parse(version)
-        for model in await info.context.read.models(str(name)):
-            if model.version == wanted:
-                return cls.of(model)
-        return None
-
-    @classmethod
-    def of(cls, model: ModelVersion) -> Self:
-        """Return the graph's view of a model version."""
-        period = model.activation
-        test = model.back_test
-        return cls(
-            name=strawberry.ID(model.name),
-            version=str(model.version),
-            artefact_digest=model.artefact_digest,
-            state=model.state,
-            asset_classes=sorted(model.scope.asset_classes),
-            sites=sorted(model.scope.sites),
-            description=model.description,
-            back_test=BackTestType(
-                reference=test.reference,
-                metric=test.metric,
-                achieved=test.achieved,
-                baseline=test.baseline,
-                baseline_achieved=test.baseline_achieved,
-                data_digest=test.data_digest,
-            ),
-            submitted_by=model.submitted_by,
-            submitted_at=model.submitted_at,
-            approved_by=model.approved_by or None,
-            approved_at=model.approved_at,
-            effective_from=period.effective_from if period else None,
-            effective_to=period.effective_to if period else None,
-        )
-
-
 @strawberry.type
-class Query:
-    """What governance adds to the graph's root."""
+class ContractQuery:
+    """What is asked about contracts."""
 
     @strawberry.field(description="The contracts in force, by service.")  # type: ignore[untyped-decorator]
     async def contracts(
@@ -238,36 +142,8 @@ class Query:
             first=size,
         )
 
-    @strawberry.field(description="Model versions, newest first; of one model when named.")  # type: ignore[untyped-decorator]
-    async def models(
-        self,
-        info: strawberry.Info[Context, None],
-        name: str | None = None,
-        first: int | None = None,
-        after: str | None = None,
-    ) -> Connection[ModelType]:
-        """Return one page of model versions."""
-        current_principal()
-        size = bounded(first)
-        start = decode_cursor(after, str, str)
-        found = await info.context.read.models(name or "")
-        rows = found if start is None else _after(found, start[0], start[1])
-        return Connection[ModelType].page(
-            [ModelType.of(m) for m in rows[: size + 1]],
-            lambda row: encode_cursor(str(row.name), row.version),
-            first=size,
-        )
-
-
-def _after(models: Sequence[ModelVersion], name: str, version: str) -> list[ModelVersion]:
-    key = (name, Version.parse(version))
-    return [m for m in models if (str(m.name), m.version) < key]
-
 
 def _sentence(answers: object) -> str:
     if isinstance(answers, dict):
         return "; ".join(f"{name}: {answer}" for name, answer in answers.items())
     return str(answers)
-
-
-SCHEMA = subgraph_schema(Query, types=[ContractType, ModelType])

@@ -1,13 +1,9 @@
-"""Protobuf to governance's model and back; the only translator."""
+"""Contracts to protobuf and back."""
 
 import json
-import math
 from typing import Any, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from governance.decide.registration import Pushed
-from governance.model.audit import AuditEntry
 from governance.model.contracts import (
     MAX_CHARTER_BYTES,
     Bundle,
@@ -18,11 +14,10 @@ from governance.model.contracts import (
     Version,
 )
 from governance.model.findings import Finding, Severity
-from governance.model.releases import BackTest, ModelState, ModelVersion, Scope
-from twinmesh.governance.v1 import contract_pb2, governance_service_pb2, model_pb2
+from twinmesh.governance.v1 import contract_pb2
 from twinmesh_sdk.contract import bundle_digest, canonical_json, event_schema_digest
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
-from twinmesh_sdk.wire import moment, timestamp
+from twinmesh_sdk.wire import timestamp
 
 SEVERITY_TO_PB: Final = {
     Severity.ERROR: contract_pb2.SEVERITY_ERROR,
@@ -35,12 +30,6 @@ STATE_TO_PB: Final = {
     ContractState.REFUSED: contract_pb2.CONTRACT_STATE_REFUSED,
     ContractState.ACCEPTED: contract_pb2.CONTRACT_STATE_ACCEPTED,
     ContractState.SUPERSEDED: contract_pb2.CONTRACT_STATE_SUPERSEDED,
-}
-MODEL_STATE_TO_PB: Final = {
-    ModelState.SUBMITTED: model_pb2.MODEL_STATE_SUBMITTED,
-    ModelState.APPROVED: model_pb2.MODEL_STATE_APPROVED,
-    ModelState.ACTIVE: model_pb2.MODEL_STATE_ACTIVE,
-    ModelState.RETIRED: model_pb2.MODEL_STATE_RETIRED,
 }
 
 
@@ -193,74 +182,3 @@ def contract_to_pb(contract: Contract) -> contract_pb2.Contract:
         pushed_by=contract.pushed_by,
         findings=[finding_to_pb(f) for f in contract.findings],
     )
-
-
-def scope_from_pb(message: model_pb2.ModelScope) -> Scope:
-    """Return the scope in a message."""
-    return Scope(frozenset(message.asset_classes), frozenset(message.sites))
-
-
-def back_test_from_pb(message: model_pb2.BackTest) -> BackTest:
-    """Return the back-test in a message; figures without a metric are none."""
-    for figure in (message.achieved, message.baseline_achieved):
-        if not math.isfinite(figure):
-            raise InvalidInputError("a back-test's figures must be finite")
-    return BackTest(
-        reference=message.reference,
-        metric=message.metric,
-        achieved=message.achieved if message.metric else None,
-        baseline=message.baseline,
-        baseline_achieved=message.baseline_achieved if message.baseline else None,
-        data_digest=message.data_digest,
-    )
-
-
-def model_to_pb(model: ModelVersion) -> model_pb2.ModelVersion:
-    """Return a model version's message."""
-    period = model.activation
-    test = model.back_test
-    return model_pb2.ModelVersion(
-        name=model.name,
-        version=str(model.version),
-        artefact_digest=model.artefact_digest,
-        state=MODEL_STATE_TO_PB[model.state],
-        scope=model_pb2.ModelScope(
-            asset_classes=sorted(model.scope.asset_classes), sites=sorted(model.scope.sites)
-        ),
-        back_test=model_pb2.BackTest(
-            reference=test.reference,
-            metric=test.metric,
-            achieved=test.achieved or 0.0,
-            baseline=test.baseline,
-            baseline_achieved=test.baseline_achieved or 0.0,
-            data_digest=test.data_digest,
-        ),
-        description=model.description,
-        submitted_by=model.submitted_by,
-        submitted_at=timestamp(model.submitted_at),
-        approved_by=model.approved_by,
-        approved_at=timestamp(model.approved_at),
-        approval_note=model.approval_note,
-        effective_from=timestamp(period.effective_from) if period else None,
-        effective_to=timestamp(period.effective_to) if period else None,
-    )
-
-
-def audit_to_pb(entry: AuditEntry) -> governance_service_pb2.AuditEntry:
-    """Return an audit entry's message."""
-    return governance_service_pb2.AuditEntry(
-        sequence=entry.sequence,
-        recorded_at=timestamp(entry.recorded_at),
-        actor=entry.actor,
-        tenant=entry.tenant,
-        action=entry.action,
-        subject=entry.subject,
-        outcome=entry.outcome,
-        detail_json=json.dumps(entry.detail, sort_keys=True),
-    )
-
-
-def time_or_none(message: Any, field: str) -> Any:  # noqa: ANN401 - any message with a timestamp
-    """Return a timestamp field as a time; None when it is unset."""
-    value: Timestamp = getattr(message, field)
-    return moment(value) if message.HasField(field) else None

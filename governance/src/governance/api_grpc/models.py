@@ -1,77 +1,20 @@
-"""The gRPC door; no decisions inside."""
-
-from typing import Any, Final
-
-import grpc
+"""Calls about models."""
 
 from governance import wire
+from governance.api_grpc.context import Context
 from governance.model.contracts import Version
 from governance.model.releases import ArtefactDigest, ModelName
-from governance.usecases import PushContracts, ReadGovernance, ReleaseModel
+from governance.usecases import ReadGovernance, ReleaseModel
 from twinmesh.governance.v1 import governance_service_pb2 as pb
 from twinmesh.governance.v1 import governance_service_pb2_grpc as pb_grpc
-from twinmesh_sdk.core.errors import InvalidInputError, NotFoundError
 from twinmesh_sdk.core.request import current_principal
 
-Context = grpc.aio.ServicerContext[Any, Any]
-DEFAULT_PAGE: Final = 50
-MAX_PAGE: Final = 200
 
+class ModelCalls(pb_grpc.GovernanceServiceServicer):
+    """Release and read models."""
 
-class GovernanceApi(pb_grpc.GovernanceServiceServicer):
-    """Implements `twinmesh.governance.v1.GovernanceService`."""
-
-    def __init__(self, push: PushContracts, read: ReadGovernance, release: ReleaseModel) -> None:
-        self._push = push
-        self._read = read
-        self._release = release
-
-    async def PushContracts(  # noqa: N802 - name fixed by the proto
-        self, request: pb.PushContractsRequest, context: Context
-    ) -> pb.PushContractsResponse:
-        """See `PushContracts`."""
-        del context
-        bundles = [wire.bundle_from_pb(bundle) for bundle in request.bundles]
-        result = await self._push(current_principal(), bundles, dry_run=request.dry_run)
-        return pb.PushContractsResponse(
-            outcomes=[wire.pushed_to_pb(outcome) for outcome in result.outcomes],
-            supergraph_digest=result.supergraph_digest,
-        )
-
-    async def ListContracts(  # noqa: N802 - name fixed by the proto
-        self, request: pb.ListContractsRequest, context: Context
-    ) -> pb.ListContractsResponse:
-        """Return contracts, without their schemas."""
-        del context
-        current_principal()
-        contracts = await self._read.contracts(request.service)
-        return pb.ListContractsResponse(contracts=[wire.contract_to_pb(c) for c in contracts])
-
-    async def GetContract(  # noqa: N802 - name fixed by the proto
-        self, request: pb.GetContractRequest, context: Context
-    ) -> pb.GetContractResponse:
-        """Return one contract with its bundle."""
-        del context
-        current_principal()
-        contract = await self._read.contract(
-            request.service, Version.parse(request.version) if request.version else None
-        )
-        return pb.GetContractResponse(
-            contract=wire.contract_to_pb(contract), bundle=wire.bundle_to_pb(contract.bundle)
-        )
-
-    async def GetSupergraph(  # noqa: N802 - name fixed by the proto
-        self, request: pb.GetSupergraphRequest, context: Context
-    ) -> pb.GetSupergraphResponse:
-        """Return the supergraph in force."""
-        del request, context
-        current_principal()
-        supergraph = (await self._read.mesh()).supergraph
-        if supergraph is None:
-            raise NotFoundError("no subgraph is in force yet", hint="push a contract with one")
-        return pb.GetSupergraphResponse(
-            digest=supergraph.digest, sdl=supergraph.sdl, subgraph_urls=supergraph.urls
-        )
+    _read: ReadGovernance
+    _release: ReleaseModel
 
     async def SubmitModel(  # noqa: N802 - name fixed by the proto
         self, request: pb.SubmitModelRequest, context: Context
@@ -157,22 +100,3 @@ class GovernanceApi(pb_grpc.GovernanceServiceServicer):
             site=request.site,
         )
         return pb.GetModelAtResponse(model=wire.model_to_pb(model))
-
-    async def ListAudit(  # noqa: N802 - name fixed by the proto
-        self, request: pb.ListAuditRequest, context: Context
-    ) -> pb.ListAuditResponse:
-        """Return the caller's tenant's audit entries, newest first."""
-        del context
-        limit = request.page_size or DEFAULT_PAGE
-        if limit > MAX_PAGE:
-            raise InvalidInputError(f"page_size is at most {MAX_PAGE}")
-        token = request.page_token
-        if token and not (token.isascii() and token.isdigit() and len(token) <= 18):
-            raise InvalidInputError("page_token is not one of this list")
-        entries = await self._read.audit(
-            current_principal(), before=int(token) if token else None, limit=limit
-        )
-        more = str(entries[-1].sequence) if len(entries) == limit else ""
-        return pb.ListAuditResponse(
-            entries=[wire.audit_to_pb(e) for e in entries], next_page_token=more
-        )

@@ -1,0 +1,47 @@
+"""Whoever opens transactions."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from governance.adapters.memory.audit import MemoryAudit
+from governance.adapters.memory.contracts import MemoryContracts
+from governance.adapters.memory.models import MemoryModels
+from governance.adapters.memory.state import State
+from governance.model.audit import AuditEntry
+from governance.model.contracts import Mesh
+from governance.model.releases import ModelVersion
+
+
+class MemorySession(MemoryContracts, MemoryModels, MemoryAudit):
+    """See `Session`."""
+
+
+class MemoryRegistry:
+    """See `Registry`."""
+
+    def __init__(self) -> None:
+        self._state = State()
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[MemorySession]:
+        """See `Registry.exclusive`."""
+        async with self._lock:
+            state = self._state.copy()
+            yield MemorySession(state)
+            self._state = state
+
+    async def read(self) -> tuple[Mesh, list[ModelVersion]]:
+        """See `Registry.read`."""
+        session = MemorySession(self._state)
+        return await session.mesh(), await session.models()
+
+    async def audit(self, tenant: str, *, before: int | None, limit: int) -> list[AuditEntry]:
+        """See `Registry.audit`."""
+        own = [
+            entry
+            for entry in reversed(self._state.audit)
+            if entry.tenant == tenant and (before is None or entry.sequence < before)
+        ]
+        return own[:limit]

@@ -1,0 +1,5 @@
+"""The registry in PostgreSQL."""
+
+from governance.adapters.postgres.registry import PostgresRegistry, PostgresSession
+
+__all__ = ["PostgresRegistry", "PostgresSession"]

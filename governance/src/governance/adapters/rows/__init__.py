@@ -1,0 +1,21 @@
+"""Between rows and what they mean: the only place that knows both."""
+
+from governance.adapters.rows.audit import audit_of, audit_row
+from governance.adapters.rows.contracts import (
+    contract_of,
+    contract_row,
+    supergraph_of,
+    supergraph_row,
+)
+from governance.adapters.rows.models import model_of, model_row
+
+__all__ = [
+    "audit_of",
+    "audit_row",
+    "contract_of",
+    "contract_row",
+    "model_of",
+    "model_row",
+    "supergraph_of",
+    "supergraph_row",
+]

@@ -1,0 +1,7 @@
+"""All tables of the database."""
+
+from typing import Final
+
+from sqlalchemy import MetaData
+
+METADATA: Final = MetaData()

@@ -1,0 +1,17 @@
+"""The REST door for CI: what the gRPC door offers, in JSON."""
+
+from fastapi import APIRouter
+
+from governance.http.contracts import add_contracts
+from governance.http.models import add_models
+from governance.usecases import PushContracts, ReadGovernance, ReleaseModel
+
+__all__ = ["ci_router"]
+
+
+def ci_router(push: PushContracts, read: ReadGovernance, release: ReleaseModel) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(prefix="/v1", tags=["governance"])
+    add_contracts(router, push, read)
+    add_models(router, read, release)
+    return router

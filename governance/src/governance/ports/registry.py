@@ -1,0 +1,35 @@
+"""Where governance keeps what it holds."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from governance.model.audit import AuditEntry
+from governance.model.contracts import Mesh
+from governance.model.releases import ModelVersion
+from governance.ports.audit import AuditSession
+from governance.ports.contracts import ContractSession
+from governance.ports.models import ModelSession
+
+
+class Session(ContractSession, ModelSession, AuditSession, Protocol):
+    """One transaction that excludes every other writer of governance, in all its replicas."""
+
+
+class Registry(Protocol):
+    """Where contracts, models and the audit log are kept."""
+
+    def exclusive(self) -> AbstractAsyncContextManager[Session]:
+        """Open a transaction alone; it commits unless the block raises.
+
+        Raises:
+            UnavailableError: The store does not answer, or another writer holds on too long.
+        """
+        ...
+
+    async def read(self) -> tuple[Mesh, list[ModelVersion]]:
+        """Return a consistent snapshot, without excluding anybody."""
+        ...
+
+    async def audit(self, tenant: str, *, before: int | None, limit: int) -> list[AuditEntry]:
+        """Return a tenant's audit entries, newest first, with a sequence below `before`."""
+        ...

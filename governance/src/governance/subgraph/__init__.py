@@ -1,0 +1,18 @@
+"""The subgraph: which contracts and models are in force, for whoever reads the graph."""
+
+import strawberry
+
+from governance.subgraph.context import Context
+from governance.subgraph.contracts import ContractQuery, ContractType
+from governance.subgraph.models import ModelQuery, ModelType
+from twinmesh_sdk.graphql import subgraph_schema
+
+__all__ = ["SCHEMA", "Context"]
+
+
+@strawberry.type
+class Query(ContractQuery, ModelQuery):
+    """What governance adds to the graph's root."""
+
+
+SCHEMA = subgraph_schema(Query, types=[ContractType, ModelType])

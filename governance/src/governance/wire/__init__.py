@@ -1,0 +1,29 @@
+"""Protobuf to governance's model and back; the only translator."""
+
+from governance.wire.audit import audit_to_pb
+from governance.wire.contracts import (
+    bundle_from_pb,
+    bundle_to_pb,
+    contract_to_pb,
+    finding_to_pb,
+    make_bundle,
+    pushed_to_pb,
+    read_charter,
+)
+from governance.wire.models import back_test_from_pb, model_to_pb, scope_from_pb
+from governance.wire.times import time_or_none
+
+__all__ = [
+    "audit_to_pb",
+    "back_test_from_pb",
+    "bundle_from_pb",
+    "bundle_to_pb",
+    "contract_to_pb",
+    "finding_to_pb",
+    "make_bundle",
+    "model_to_pb",
+    "pushed_to_pb",
+    "read_charter",
+    "scope_from_pb",
+    "time_or_none",
+]
