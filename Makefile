@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PACKAGES := twinmesh_sdk twinmesh_federation gateway governance asset_registry telemetry \
     maintenance_twin energy_twin twinmesh_local twinmesh_cli
-SOURCES := sdk federation gateway governance services local cli tests proto/generate.py conftest.py
+SOURCES := sdk federation gateway governance services local cli tests bench proto/generate.py conftest.py
 WHEELS := proto/python sdk federation gateway governance services/asset-registry \
     services/telemetry services/maintenance-twin services/energy-twin local cli
 
@@ -39,6 +39,10 @@ format: venv ## Format the code
 .PHONY: proto
 proto: venv ## Generate Python from proto/
 	@$(BIN)/python proto/generate.py
+
+.PHONY: bench-contracts
+bench-contracts: venv ## Measure how long a verdict of compatibility takes
+	@$(BIN)/python bench/contracts.py
 
 .PHONY: lock
 lock: ## Pin requirements.in anew (needs uv)

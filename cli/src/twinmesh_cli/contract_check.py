@@ -52,7 +52,7 @@ def check(
     """Say whether NEW is compatible with OLD, and if not, what breaks whom.
 
     A schema is a file; for Protobuf also a folder of .proto files or a descriptor set. Profiles:
-    protobuf mesh, confluent, buf-file, buf-package, buf-wire, buf-wire-json; json-schema
+    protobuf mesh, confluent, apicurio, buf-file, buf-package, buf-wire, buf-wire-json; json-schema
     confluent, confluent-lenient; graphql graphql-spec, graphql-inspector (with +option).
 
     Exit 0: compatible; 1: not; 2: unusable input.

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 from governance.decide.compat.case import BUF_CATEGORIES, Case, Format, Side
 from governance.decide.compat.graphql_inspector import OPTIONS, compare_graphql_inspector
 from governance.decide.compat.graphql_spec import compare_graphql_spec
+from governance.decide.compat.lenient_source import split_reservations
+from governance.decide.compat.protobuf_apicurio import compare_apicurio
 from governance.decide.compat.protobuf_confluent import compare_confluent
 from governance.decide.compat.protobuf_mesh import compare_mesh
 from governance.decide.compat.protobuf_model import Schema, read_schema
@@ -68,14 +70,13 @@ class CheckCompatibility:
                     replace(change, why=f"the other way round: {change.why}")
                     for change in compare(case.new, old)
                 ]
-        return changes
+        return _each_once(changes) if case.mode.transitive else changes
 
     def _comparison(self, case: Case) -> Callable[[Side, Side], list[Change]]:
         profile, *options = case.profile.split("+")
         if case.format is Format.PROTOBUF:
-            if profile in {"mesh", "confluent"}:
-                return self._mesh if profile == "mesh" else self._confluent
-            return self._by_buf(profile)
+            ours = {"mesh": self._mesh, "confluent": self._confluent, "apicurio": self._apicurio}
+            return ours.get(profile) or self._by_buf(profile)
         if case.format is Format.GRAPHQL:
             return _graphql(profile, options, dangerous=case.dangerous)
         from governance.decide.compat.json_schema import compare_json_schema  # noqa: PLC0415
@@ -85,18 +86,26 @@ class CheckCompatibility:
             old.value, new.value, lenient=lenient, old_refs=old.references, new_refs=new.references
         )
 
-    def _schema(self, side: Side) -> Schema:
+    def _schema(self, side: Side, *, lenient: bool = False) -> Schema:
+        """Read a side; leniently where the registry's own parser reads more than protoc."""
         if side.descriptors:
             return read_schema(side.descriptors)
-        return read_schema(self._compile(side.files, [side.main] if side.main else None))
+        files = side.files
+        if lenient:
+            files = {name: split_reservations(text) for name, text in files.items()}
+        return read_schema(self._compile(files, [side.main] if side.main else None))
 
     def _mesh(self, old: Side, new: Side) -> list[Change]:
         return compare_mesh(self._schema(old), self._schema(new))
 
     def _confluent(self, old: Side, new: Side) -> list[Change]:
+        before, after = self._schema(old, lenient=True), self._schema(new, lenient=True)
         return compare_confluent(
-            self._schema(old), self._schema(new), old_file=_main(old), new_file=_main(new)
+            before, after, old_file=_main(old, before), new_file=_main(new, after)
         )
+
+    def _apicurio(self, old: Side, new: Side) -> list[Change]:
+        return compare_apicurio(self._schema(old, lenient=True), self._schema(new, lenient=True))
 
     def _by_buf(self, profile: str) -> Callable[[Side, Side], list[Change]]:
         def compare(old: Side, new: Side) -> list[Change]:
@@ -116,12 +125,21 @@ class CheckCompatibility:
         return compare
 
 
-def _main(side: Side) -> str:
-    if side.main:
+def _each_once(changes: list[Change]) -> list[Change]:
+    """Leave out what an earlier schema said already."""
+    first = {(c.rule, c.path, c.old, c.new, c.why): c for c in reversed(changes)}
+    kept = {id(change) for change in first.values()}
+    return [change for change in changes if id(change) in kept]
+
+
+def _main(side: Side, schema: Schema) -> str:
+    """Return the file that was registered; in a descriptor set the one that nothing imports."""
+    if side.main and not side.descriptors:
         return side.main
-    if len(side.files) != 1:
+    found = schema.roots if side.descriptors else tuple(side.files)
+    if len(found) != 1:
         raise InvalidInputError("profile confluent compares one file and what it imports")
-    return next(iter(side.files))
+    return found[0]
 
 
 def _graphql(

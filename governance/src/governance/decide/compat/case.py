@@ -27,7 +27,7 @@ BUF_CATEGORIES: Final = {
     "buf-wire-json": "WIRE_JSON",
 }
 PROFILES: Final = {
-    Format.PROTOBUF: ("mesh", "confluent", *BUF_CATEGORIES, "buf"),
+    Format.PROTOBUF: ("mesh", "confluent", "apicurio", *BUF_CATEGORIES, "buf"),
     Format.JSON_SCHEMA: ("mesh", "confluent", "confluent-strict", "confluent-lenient"),
     Format.GRAPHQL: ("mesh", "graphql-spec", "graphql-js", "graphql-inspector"),
 }
@@ -153,22 +153,41 @@ def case_of(line: Mapping[str, Any], *, profile: str = "") -> Case:
         old=_side(kind, old, line.get("old_deps"), _yaml(line, "old_buf_yaml", "buf_yaml")),
         new=_side(kind, new, line.get("new_deps"), _yaml(line, "buf_yaml")),
         dangerous=mode_name == "NO_DANGEROUS",
-        earlier=tuple(_side(kind, e, None, None) for e in line.get("earlier") or ()),
+        earlier=tuple(_side(kind, e, None, None) for e in _listed(line.get("earlier"))),
     )
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - any JSON value
+    if value is not None and not isinstance(value, list):
+        raise InvalidInputError("earlier is a list of schemas")
+    return value or []
 
 
 def _yaml(line: Mapping[str, Any], *names: str) -> str | None:
     return next((str(line[name]) for name in names if line.get(name) is not None), None)
 
 
+def _references(dependencies: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """Return schemas by the name that others refer to them by."""
+    if dependencies is None:
+        return {}
+    wanted = {"name", "dependency"}
+    if not isinstance(dependencies, list) or not all(
+        isinstance(d, dict) and wanted <= d.keys() for d in dependencies
+    ):
+        raise InvalidInputError("dependencies are a list of objects with name and dependency")
+    return {str(d["name"]): d["dependency"] for d in dependencies}
+
+
 def _side(format: Format, schema: Any, dependencies: Any, buf_yaml: str | None) -> Side:  # noqa: ANN401
-    references = {str(d["name"]): d["dependency"] for d in dependencies or ()}
+    references = _references(dependencies)
     if format is not Format.PROTOBUF:
         if format is Format.GRAPHQL and not isinstance(schema, str | None):
             raise InvalidInputError("a GraphQL schema is text")
         return Side(value=schema, references=references)
     if isinstance(schema, str):
-        return Side(files={MAIN: schema, **references}, main=MAIN, buf_yaml=buf_yaml)
+        texts = {name: str(text) for name, text in references.items()}
+        return Side(files={MAIN: schema, **texts}, main=MAIN, buf_yaml=buf_yaml)
     if isinstance(schema, dict):
         files = {str(path): str(text) for path, text in schema.items()}
         return Side(files=files | references, buf_yaml=buf_yaml)

@@ -85,6 +85,8 @@ class _Comparison:
             if _parent(local) not in gone
         ]
         for local in sorted(old.keys() & new.keys()):
+            if old[local].is_map or new[local].is_map:
+                continue  # compared where their field is
             changes += self.messages(old[local], new[local])
         return changes
 

@@ -54,6 +54,8 @@ def _messages(old: Schema, new: Schema) -> Iterator[Change]:
         if before.file.startswith(WELL_KNOWN) or before.is_map:
             continue
         after = new.messages.get(name)
+        if after is before:
+            continue  # read from the same file: see `read_schema`
         if after is None:
             yield _change("MESSAGE_REMOVED", name)
             continue
@@ -145,6 +147,8 @@ def _enums(old: Schema, new: Schema) -> Iterator[Change]:
         if before.file.startswith(WELL_KNOWN):
             continue
         after = new.enums.get(name)
+        if after is before:
+            continue
         if after is None:
             yield _change("ENUM_REMOVED", name)
             continue
@@ -170,6 +174,8 @@ def _values(before: Enum, after: Enum) -> Iterator[Change]:
 def _services(old: Schema, new: Schema) -> Iterator[Change]:
     for name, before in old.services.items():
         after = new.services.get(name)
+        if after is before:
+            continue
         if after is None:
             yield _change("SERVICE_REMOVED", name)
             continue

@@ -12,6 +12,9 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
     FileDescriptorSet,
 )
+from google.protobuf.message import DecodeError
+
+from twinmesh_sdk.core.errors import InvalidInputError
 
 _F = FieldDescriptorProto
 SCALARS: Final = {
@@ -63,6 +66,7 @@ class Message:
         local: Name without the package.
         fields: By number.
         reserved: Reserved number ranges, end excluded.
+        proto2: Whether its file is written in proto2.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Message:
     reserved: tuple[tuple[int, int], ...]
     reserved_names: frozenset[str]
     is_map: bool
+    proto2: bool = False
 
     def reserves(self, number: int) -> bool:
         """Tell whether a number is reserved."""
@@ -114,35 +119,62 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Everything that a descriptor set defines, by full name."""
+    """Everything that a descriptor set defines, by full name.
+
+    Attributes:
+        packages: By file.
+        roots: Files that no other file of the set imports.
+    """
 
     messages: dict[str, Message] = field(default_factory=dict)
     enums: dict[str, Enum] = field(default_factory=dict)
     services: dict[str, dict[str, Method]] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=256)
 def read_schema(descriptor_set: bytes) -> Schema:
-    """Read a serialised descriptor set; parsed once per content."""
-    schema = Schema()
-    for file in FileDescriptorSet.FromString(descriptor_set).file:
-        schema.packages[file.name] = file.package
-        prefix = f"{file.package}." if file.package else ""
-        _add_enums(schema, file, prefix, "", file.enum_type)
-        for message in file.message_type:
-            _add_message(schema, file, prefix, "", message)
-        for service in file.service:
-            schema.services[prefix + service.name] = {
-                m.name: Method(
-                    m.name,
-                    m.input_type.lstrip("."),
-                    m.output_type.lstrip("."),
-                    m.client_streaming,
-                    m.server_streaming,
-                )
-                for m in service.method
-            }
+    """Read a serialised descriptor set; parsed once per content, and so is each of its files.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    try:
+        files = FileDescriptorSet.FromString(descriptor_set).file
+    except DecodeError as error:
+        raise InvalidInputError("the descriptor set does not parse") from error
+    imported = {name for file in files for name in file.dependency}
+    schema = Schema(roots=tuple(file.name for file in files if file.name not in imported))
+    for file in files:
+        part = _read_file(file.SerializeToString(deterministic=True))
+        schema.messages.update(part.messages)
+        schema.enums.update(part.enums)
+        schema.services.update(part.services)
+        schema.packages.update(part.packages)
+    return schema
+
+
+@lru_cache(maxsize=1024)
+def _read_file(content: bytes) -> Schema:
+    """Read one file; two sets that hold the same file share what is read here."""
+    file = FileDescriptorProto.FromString(content)
+    schema = Schema(packages={file.name: file.package})
+    prefix = f"{file.package}." if file.package else ""
+    _add_enums(schema, file, prefix, "", file.enum_type)
+    for message in file.message_type:
+        _add_message(schema, file, prefix, "", message)
+    for service in file.service:
+        schema.services[prefix + service.name] = {
+            m.name: Method(
+                m.name,
+                m.input_type.lstrip("."),
+                m.output_type.lstrip("."),
+                m.client_streaming,
+                m.server_streaming,
+            )
+            for m in service.method
+        }
     return schema
 
 
@@ -161,6 +193,7 @@ def _add_message(
         reserved=tuple((r.start, r.end) for r in message.reserved_range),
         reserved_names=frozenset(message.reserved_name),
         is_map=message.options.map_entry,
+        proto2=file.syntax in ("", "proto2"),
     )
     _add_enums(schema, file, prefix, local + ".", message.enum_type)
     for nested in message.nested_type:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import unquote
 
+from governance.decide.compat.json_schema.shape import check_shape
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
 
 MAX_DEPTH: Final = 200
@@ -101,6 +102,8 @@ class Document:
     def __init__(self, schema: Any, references: Mapping[str, Any]) -> None:  # noqa: ANN401
         self.schema = _decoded(schema)
         self.references = {name: _decoded(value) for name, value in references.items()}
+        for each in (self.schema, *self.references.values()):
+            check_shape(each)
         self.modern = isinstance(self.schema, dict) and any(
             draft in str(self.schema.get("$schema", "")) for draft in _MODERN
         )
