@@ -25,13 +25,14 @@ from graphql.execution.values import get_variable_values
 from graphql.validation import NoSchemaIntrospectionCustomRule
 
 from twinmesh_federation.execution.access import AccessRules
-from twinmesh_federation.execution.client import SubgraphClient
+from twinmesh_federation.execution.client import SubgraphClient, SubgraphResponse
+from twinmesh_federation.execution.cost import CostModel, SlicingError
 from twinmesh_federation.execution.hooks import ExecutionHooks
-from twinmesh_federation.execution.limits import Limits, broken_limit
+from twinmesh_federation.execution.limits import ExceededLimit, Limits, broken_limit
 from twinmesh_federation.execution.projection import Projection
 from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, request_error
 from twinmesh_federation.execution.run import Deadlines, PlanRun
-from twinmesh_federation.planning import PlanError, Planner, QueryPlan
+from twinmesh_federation.planning import Fetch, PlanError, Planner, QueryPlan
 from twinmesh_federation.planning.operation import select_operation
 from twinmesh_federation.supergraph.model import Supergraph
 
@@ -98,6 +99,12 @@ class Executor:
         ] = OrderedDict()
         self._percentages = _percentages(supergraph)
         self._access = AccessRules(supergraph)
+        limits = self.options.limits
+        self._costs = (
+            CostModel(supergraph, list_size=limits.list_size)
+            if limits.field_cost or limits.type_cost
+            else None
+        )
         self._rules = list(specified_rules)
         if not self.options.introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
@@ -108,9 +115,8 @@ class Executor:
         if not isinstance(query, str) or not query.strip():
             return request_error("Must provide a query string.", "BAD_REQUEST")
         if len(query) > self.options.limits.query_chars:
-            return request_error(
-                f"Query longer than {self.options.limits.query_chars} characters.",
-                "LIMIT_EXCEEDED",
+            return _exceeded(
+                ExceededLimit("query_chars", len(query), self.options.limits.query_chars)
             )
         key = (query, request.operation_name)
         known = self._documents.get(key)
@@ -139,7 +145,7 @@ class Executor:
         try:
             broken = broken_limit(document, operation, limits)
             if broken is not None:
-                return request_error(broken, "LIMIT_EXCEEDED")
+                return _exceeded(broken)
             found = validate(
                 self.supergraph.api_schema, document, self._rules,
                 max_errors=MAX_VALIDATION_ERRORS,
@@ -189,17 +195,68 @@ class Executor:
         deadlines: Deadlines | None = None,
     ) -> ExecutionResult:
         """Run a prepared query or mutation."""
+        ready = self._ready(prepared, variables, context)
+        if isinstance(ready, ExecutionResult):
+            return ready
+        plan, coerced = ready
+        self._hooks.on_plan(context, plan)
+        run = self._run(plan, coerced, context, deadlines)
+        await run.run()
+        return self._finish(prepared, plan, coerced, run)
+
+    def open(
+        self,
+        prepared: PreparedOperation,
+        variables: Mapping[str, Any],
+        *,
+        context: object = None,
+    ) -> EventSource | ExecutionResult:
+        """Plan a subscription; an `ExecutionResult` says why there is nothing to wait for."""
+        ready = self._ready(prepared, variables, context)
+        if isinstance(ready, ExecutionResult):
+            return ready
+        plan, coerced = ready
+        self._hooks.on_plan(context, plan)
+        run = self._run(plan, coerced, context, None)
+        fetch = next((f for f in plan.fetches if f.kind == "subscription"), None)
+        if fetch is None:
+            return self._finish(prepared, plan, coerced, run)
+        return EventSource(
+            prepared, plan, coerced, fetch, self._urls[fetch.graph], run.body_of(fetch)
+        )
+
+    async def answer_event(
+        self, source: EventSource, event: SubgraphResponse, *, context: object = None
+    ) -> ExecutionResult:
+        """Complete one event of a subscription with what other subgraphs hold."""
+        run = self._run(source.plan, source.variables, context, None)
+        await run.run_after(source.fetch, event)
+        return self._finish(source.prepared, source.plan, source.variables, run)
+
+    def _ready(
+        self, prepared: PreparedOperation, variables: Mapping[str, Any], context: object
+    ) -> tuple[QueryPlan, _Variables] | ExecutionResult:
         coerced = self._coerce(prepared, variables)
         if isinstance(coerced, ExecutionResult):
             return coerced
+        too_dear = self._too_dear(prepared, coerced, context)
+        if too_dear is not None:
+            return too_dear
         try:
-            plan = self.plan(prepared, context)
+            return self.plan(prepared, context), coerced
         except PlanError as error:
             result = request_error(str(error), error.code)
             result.has_data = True
             return result
-        self._hooks.on_plan(context, plan)
-        run = PlanRun(
+
+    def _run(
+        self,
+        plan: QueryPlan,
+        coerced: _Variables,
+        context: object,
+        deadlines: Deadlines | None,
+    ) -> PlanRun:
+        return PlanRun(
             plan,
             coerced.given,
             urls=self._urls,
@@ -208,8 +265,25 @@ class Executor:
             deadlines=deadlines or self.options.deadlines,
             context=context,
         )
-        await run.run()
-        return self._finish(prepared, plan, coerced, run)
+
+    def _too_dear(
+        self, prepared: PreparedOperation, coerced: _Variables, context: object
+    ) -> ExecutionResult | None:
+        if self._costs is None:
+            return None
+        try:
+            cost = self._costs.estimate(prepared.document, prepared.operation, coerced.given)
+        except SlicingError as error:
+            return request_error(str(error), "BAD_USER_INPUT")
+        self._hooks.on_cost(context, cost)
+        limits = self.options.limits
+        for limit, found, allowed in (
+            ("field_cost", cost.field, limits.field_cost),
+            ("type_cost", cost.type, limits.type_cost),
+        ):
+            if allowed and found > allowed:
+                return _exceeded(ExceededLimit(limit, found, allowed))
+        return None
 
     def _finish(
         self, prepared: PreparedOperation, plan: QueryPlan, coerced: _Variables, run: PlanRun
@@ -295,6 +369,29 @@ class _Variables:
     given: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """A subscription, planned: which subgraph to ask for events, and what follows each.
+
+    Attributes:
+        fetch: The subscription of the subgraph that owns the root field.
+        url: Its address.
+        body: The JSON body that opens it.
+    """
+
+    prepared: PreparedOperation
+    plan: QueryPlan
+    variables: _Variables
+    fetch: Fetch
+    url: str
+    body: bytes
+
+    @property
+    def upstream(self) -> tuple[str, str, bytes]:
+        """Return what tells two sources of events apart."""
+        return self.fetch.service, self.url, self.body
+
+
 def _condition_variables(plan: QueryPlan) -> tuple[str, ...]:
     found: dict[str, None] = {}
 
@@ -317,6 +414,10 @@ def _percentages(supergraph: Supergraph) -> dict[str, float]:
                 if label and label.startswith("percent(") and label.endswith(")"):
                     shares[label] = float(label[len("percent(") : -1])
     return shares
+
+
+def _exceeded(limit: ExceededLimit) -> ExecutionResult:
+    return request_error(str(limit), "LIMIT_EXCEEDED", **limit.as_extensions())
 
 
 def _errors(found: list[GraphQLError], code: str) -> ExecutionResult:

@@ -7,6 +7,7 @@ from typing import Any
 
 from twinmesh_federation.execution.access import Caller
 from twinmesh_federation.execution.client import SubgraphResponse
+from twinmesh_federation.execution.cost import Cost
 from twinmesh_federation.planning.plan import Fetch, Path, QueryPlan
 
 
@@ -28,6 +29,9 @@ class ExecutionHooks:
     def caller(self, context: object) -> Caller:  # noqa: ARG002
         """Say who asks, for supergraphs with @authenticated, @requiresScopes or @policy."""
         return Caller()
+
+    def on_cost(self, context: object, cost: Cost) -> None:
+        """See what the operation was estimated to cost; only where a cost limit is set."""
 
     def on_plan(self, context: object, plan: QueryPlan) -> None:
         """See the plan before it runs."""

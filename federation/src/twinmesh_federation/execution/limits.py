@@ -26,6 +26,9 @@ class Limits:
         aliases: Aliased fields, each use of a fragment counted.
         root_fields: Fields at the top of the operation.
         fields: All fields, each use of a fragment counted.
+        field_cost: Estimated weight of the fields to resolve, see `execution.cost`; 0 for no limit.
+        type_cost: Estimated weight of the values to return; 0 for no limit.
+        list_size: Entries assumed of a list that says nothing of its size by @listSize.
     """
 
     query_chars: int = 1_000_000
@@ -34,6 +37,32 @@ class Limits:
     aliases: int = 500
     root_fields: int = 100
     fields: int = 20_000
+    field_cost: float = 0
+    type_cost: float = 0
+    list_size: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ExceededLimit:
+    """What an operation has too much of.
+
+    Attributes:
+        limit: Which limit, in the words of `Limits`.
+    """
+
+    limit: str
+    found: float
+    allowed: float
+
+    def __str__(self) -> str:
+        what = self.limit.replace("_", " ")
+        if self.limit.endswith("cost"):
+            return f"Operation's {what} is {self.found:g}, at most {self.allowed:g}."
+        return f"Operation has too many {what}: {self.found:g}, at most {self.allowed:g}."
+
+    def as_extensions(self) -> dict[str, object]:
+        """Return the figures for an error's `extensions`."""
+        return {"limit": self.limit, "found": self.found, "allowed": self.allowed}
 
 
 @dataclass(slots=True)
@@ -46,7 +75,7 @@ class _Size:
 
 def broken_limit(
     document: DocumentNode, operation: OperationDefinitionNode, limits: Limits
-) -> str | None:
+) -> ExceededLimit | None:
     """Return what the operation has too much of, or None."""
     fragments = {
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
@@ -85,9 +114,9 @@ def broken_limit(
     for what, found, allowed in (
         ("depth", size.depth, limits.depth),
         ("aliases", size.aliases, limits.aliases),
-        ("root fields", size.roots, limits.root_fields),
+        ("root_fields", size.roots, limits.root_fields),
         ("fields", size.fields, limits.fields),
     ):
         if found > allowed:
-            return f"Operation has too many {what}: {found}, at most {allowed}."
+            return ExceededLimit(what, found, allowed)
     return None

@@ -105,13 +105,22 @@ class PlanRun:
 
     async def run(self) -> None:
         """Run every fetch that can be; failures become errors and reports, never exceptions."""
-        fetches = self._plan.fetches
+        await self._run(self._plan.fetches, frozenset())
+
+    async def run_after(self, answered: Fetch, response: SubgraphResponse) -> None:
+        """Run what follows a fetch that was answered already, as a subscription's event is."""
+        self._note_answer(answered, response, 0.0)
+        self._take(answered, [], response)
+        rest = tuple(f for f in self._plan.fetches if f.id != answered.id)
+        await self._run(rest, frozenset((answered.id,)))
+
+    async def _run(self, fetches: tuple[Fetch, ...], answered: frozenset[int]) -> None:
         if len(fetches) == 1:
             item = _Item(fetches[0], fetches[0].entries, set())
             if item.fetch.is_wanted(self._variables):
                 await self._perform(item)
             return
-        waiting = [_Item(f, f.entries, set(f.depends_on)) for f in fetches]
+        waiting = [_Item(f, f.entries, set(f.depends_on - answered)) for f in fetches]
         left: dict[int, int] = {f.id: 1 for f in fetches}
         running: dict[asyncio.Task[None], _Item] = {}
         try:
@@ -199,7 +208,7 @@ class PlanRun:
             if fetch.path and not objects_at(self.data, fetch.path):
                 self._skip(fetch, ())
                 return
-            body = self._body(fetch.operation, fetch.variables, b"", fetch)
+            body = self.body_of(fetch)
         response = await self._ask(fetch, body, lookups)
         if response is not None:
             self._take(fetch, lookups, response)
@@ -229,17 +238,20 @@ class PlanRun:
             self._failed[fetch.id] = fetch.service
             self._fail(fetch, lookups, str(failure), failure.code, retryable=failure.retryable)
             return None
+        self._note_answer(fetch, response, perf_counter() - started)
+        return response
+
+    def _note_answer(self, fetch: Fetch, response: SubgraphResponse, seconds: float) -> None:
         failed = response.data is None
         self._report(
             fetch,
             SubgraphStatus.ERROR if failed else SubgraphStatus.OK,
-            perf_counter() - started,
-            allowed,
+            seconds,
+            self._deadlines.of(fetch.service),
             _first_code(response) if failed else None,
         )
         if failed:
             self._failed[fetch.id] = fetch.service
-        return response
 
     def _report(
         self,
@@ -265,6 +277,10 @@ class PlanRun:
         if SEVERITY[report.status] < SEVERITY[SubgraphStatus.ERROR]:
             report.status = SubgraphStatus.ERROR
             report.code = code
+
+    def body_of(self, fetch: Fetch) -> bytes:
+        """Return the JSON body of a root fetch."""
+        return self._body(fetch.operation, fetch.variables, b"", fetch)
 
     def _body(
         self, operation: str, names: tuple[str, ...], representations: bytes, fetch: Fetch
