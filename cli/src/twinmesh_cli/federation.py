@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import sys
 from collections.abc import Iterator
@@ -14,15 +13,15 @@ import httpx
 import orjson
 import uvicorn
 from graphql import GraphQLError, parse, validate
-from starlette.requests import Request
 
+from twinmesh_cli import plain_gateway as plain
 from twinmesh_federation import (
     AiohttpSubgraphClient,
     CompositionFailed,
     Deadlines,
     Engine,
     ExecutorOptions,
-    GraphQLRequest,
+    Limits,
     PlanError,
     Planner,
     ResilientClient,
@@ -32,7 +31,14 @@ from twinmesh_federation import (
     load_supergraph,
 )
 from twinmesh_federation import compose as compose_all
-from twinmesh_federation.http import GraphQLHandler, RefusedRequest, application
+from twinmesh_federation.serving import (
+    AutomaticDocuments,
+    DocumentPolicy,
+    ErrorMasking,
+    ManifestError,
+    RateLimit,
+    read_manifest,
+)
 
 MAX_INPUT_BYTES: Final = 64 * 1024 * 1024
 FETCH_TIMEOUT_S: Final = 10.0
@@ -140,6 +146,28 @@ def plan(
 @click.option("--subgraph-timeout", default=10.0, show_default=True, help="Seconds per request.")
 @click.option("--request-timeout", default=30.0, show_default=True, help="Seconds per operation.")
 @click.option("--introspection/--no-introspection", default=True, show_default=True)
+@click.option("--max-depth", default=32, show_default=True, type=click.IntRange(1))
+@click.option("--max-aliases", default=500, show_default=True, type=click.IntRange(0))
+@click.option("--max-field-cost", type=click.FloatRange(0), help="By @cost; none by default.")
+@click.option("--max-type-cost", type=click.FloatRange(0), help="By @cost and @listSize.")
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), help="Requests a second per client."
+)
+@click.option("--cors-origin", multiple=True, help="Origin of pages that may ask; repeatable.")
+@click.option("--strict-csrf", is_flag=True, help="Demand a preflight header of every GET.")
+@click.option(
+    "--persisted",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A manifest of persisted documents.",
+)
+@click.option("--safelist", is_flag=True, help="Answer documents of the manifest only.")
+@click.option(
+    "--subscriptions-by",
+    multiple=True,
+    metavar="SUBGRAPH=ws|sse",
+    help="How a subgraph sends events, sse unless named; repeatable.",
+)
+@click.option("--mask-errors", is_flag=True, help="Hide errors whose code is not the engine's.")
 def serve(  # noqa: PLR0917 - click passes by name
     supergraph_file: Path | None,
     subgraphs_file: Path | None,
@@ -149,6 +177,17 @@ def serve(  # noqa: PLR0917 - click passes by name
     subgraph_timeout: float,
     request_timeout: float,
     introspection: bool,
+    max_depth: int,
+    max_aliases: int,
+    max_field_cost: float | None,
+    max_type_cost: float | None,
+    rate: float | None,
+    cors_origin: tuple[str, ...],
+    strict_csrf: bool,
+    persisted: Path | None,
+    safelist: bool,
+    subscriptions_by: tuple[str, ...],
+    mask_errors: bool,
 ) -> None:
     """Serve a supergraph at /graphql without the mesh; /healthz says when it is ready."""
     if (supergraph_file is None) == (subgraphs_file is None):
@@ -157,41 +196,62 @@ def serve(  # noqa: PLR0917 - click passes by name
         raise click.UsageError(
             f"{host} is not a loopback address: it is served only with --token-file."
         )
+    if safelist and persisted is None:
+        raise click.UsageError("--safelist needs --persisted.")
 
     supergraph = (
         _load(supergraph_file) if supergraph_file is not None else _composed(subgraphs_file)
     )
     options = ExecutorOptions(
         deadlines=Deadlines(request_s=request_timeout, subgraph_s=subgraph_timeout),
+        limits=Limits(
+            depth=max_depth,
+            aliases=max_aliases,
+            field_cost=max_field_cost or 0,
+            type_cost=max_type_cost or 0,
+        ),
         introspection=introspection,
     )
     engine = Engine(
         ResilientClient(AiohttpSubgraphClient()), supergraph=supergraph, options=options
     )
-    context = None if token_file is None else _bearer_check(_read(token_file).strip())
-    app = application(engine, GraphQLHandler(engine, context=context))
+    door = plain.Door(
+        token=None if token_file is None else _token(token_file),
+        documents=_documents(persisted, safelist=safelist),
+        rate=None if rate is None else RateLimit(rate, max(1, int(2 * rate))),
+        origins=frozenset(cors_origin),
+        strict_csrf=strict_csrf,
+        protocols=_protocols(subscriptions_by),
+        masking=ErrorMasking() if mask_errors else None,
+    )
     uvicorn.run(
-        app, host=host, port=port, log_level="warning", access_log=False, server_header=False,
-        date_header=False, timeout_graceful_shutdown=5,
+        plain.gateway(engine, door), host=host, port=port, log_level="warning", access_log=False,
+        server_header=False, date_header=False, timeout_graceful_shutdown=5,
+        ws="websockets-sansio", ws_max_size=plain.MAX_MESSAGE_BYTES,
     )  # fmt: skip
 
 
-def _bearer_check(token: str) -> Any:  # noqa: ANN401 - a context factory
-
+def _token(path: Path) -> str:
+    token = _read(path).strip()
     if not token:
         raise click.UsageError("The token file is empty.")
-    expected = f"Bearer {token}".encode()
+    return token
 
-    def check(request: Request, _request: GraphQLRequest) -> object:
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, expected):
-            raise RefusedRequest(
-                401, "UNAUTHENTICATED", "A bearer token is needed.",
-                headers={"www-authenticate": "Bearer"},
-            )  # fmt: skip
-        return None
 
-    return check
+def _documents(path: Path | None, *, safelist: bool) -> DocumentPolicy:
+    try:
+        persisted = {} if path is None else read_manifest(path)
+    except ManifestError as error:
+        raise click.ClickException(str(error)) from error
+    return DocumentPolicy(persisted=persisted, safelist=safelist, automatic=AutomaticDocuments())
+
+
+def _protocols(items: tuple[str, ...]) -> dict[str, str]:
+    found = dict(item.rpartition("=")[::2] for item in items)
+    for name, protocol in found.items():
+        if not name or protocol not in ("ws", "sse"):
+            raise click.UsageError("--subscriptions-by takes SUBGRAPH=ws or SUBGRAPH=sse.")
+    return found
 
 
 def _compose_batch(path: Path) -> None:

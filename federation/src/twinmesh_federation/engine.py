@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from twinmesh_federation.execution.client import SubgraphClient
-from twinmesh_federation.execution.executor import Executor, ExecutorOptions
+from twinmesh_federation.execution.client import SubgraphClient, SubgraphResponse
+from twinmesh_federation.execution.executor import EventSource, Executor, ExecutorOptions
 from twinmesh_federation.execution.hooks import ExecutionHooks
 from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, request_error
 from twinmesh_federation.supergraph.model import Supergraph
@@ -20,6 +20,7 @@ class _Version:
     executor: Executor
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    replaced: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.idle.set()
@@ -33,6 +34,24 @@ class _Version:
         self.in_flight -= 1
         if self.in_flight == 0:
             self.idle.set()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSubscription:
+    """A subscription on the supergraph that was in force when it was planned."""
+
+    source: EventSource
+    _version: _Version
+
+    @property
+    def replaced(self) -> asyncio.Event:
+        """Set once another supergraph is in force: plan the subscription again."""
+        return self._version.replaced
+
+    async def answer(self, event: SubgraphResponse, *, context: object = None) -> ExecutionResult:
+        """Complete one event with what other subgraphs hold."""
+        with self._version as executor:
+            return await executor.answer_event(self.source, event, context=context)
 
 
 class Engine:
@@ -87,8 +106,10 @@ class Engine:
         _ = supergraph.api_schema
         previous, self._current = self._current, _Version(executor)
         self._retired = [v for v in self._retired if v.in_flight]
-        if previous is not None and previous.in_flight:
-            self._retired.append(previous)
+        if previous is not None:
+            if previous.in_flight:
+                self._retired.append(previous)
+            previous.replaced.set()
 
     async def execute(self, request: GraphQLRequest, *, context: object = None) -> ExecutionResult:
         """Answer one query or mutation on the supergraph in force."""
@@ -96,6 +117,23 @@ class Engine:
             return request_error("No supergraph is loaded yet.", "UNAVAILABLE", retryable=True)
         with self._current as executor:
             return await executor.execute(request, context=context)
+
+    def open(
+        self, request: GraphQLRequest, *, context: object = None
+    ) -> OpenedSubscription | ExecutionResult:
+        """Plan a subscription on the supergraph in force; an `ExecutionResult` refuses it."""
+        version = self._current
+        if version is None:
+            return request_error("No supergraph is loaded yet.", "UNAVAILABLE", retryable=True)
+        prepared = version.executor.prepare(request)
+        if isinstance(prepared, ExecutionResult):
+            return prepared
+        if prepared.kind != "subscription":
+            return request_error("This is no subscription.", "BAD_REQUEST")
+        source = version.executor.open(prepared, request.variables, context=context)
+        return (
+            source if isinstance(source, ExecutionResult) else OpenedSubscription(source, version)
+        )
 
     async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> bool:
         """Wait until no request runs; tell whether that came about in time."""

@@ -2,112 +2,113 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from twinmesh_federation.engine import Engine
-from twinmesh_federation.execution.executor import PreparedOperation
 from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, request_error
+from twinmesh_federation.serving.csrf import CsrfPolicy
+from twinmesh_federation.serving.event_stream import EVENT_STREAM, EventStreamResponse
+from twinmesh_federation.serving.pipeline import ContextFactory, Finish, Pipeline
+from twinmesh_federation.serving.refusal import RefusedRequest
+from twinmesh_federation.serving.requests import graphql_request
+from twinmesh_federation.serving.websocket import WebSocketEndpoint
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
 DEFAULT_MAX_BODY_BYTES: Final = 2 * 1024 * 1024
 
-ContextFactory = Callable[[Request, GraphQLRequest], "Awaitable[object] | object"]
-Finish = Callable[[object, ExecutionResult], None]
-
-
-class RefusedRequest(Exception):  # noqa: N818 - an outcome that a context factory may raise
-    """A request that is answered before GraphQL sees it, e.g. for want of a valid token.
-
-    Attributes:
-        status: HTTP status of the answer.
-        code: `extensions.code` of its one error.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        extensions: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers = dict(headers or {})
-        self.extensions = dict(extensions or {})
+__all__ = [
+    "GRAPHQL_RESPONSE",
+    "GraphQLEndpoint",
+    "GraphQLHandler",
+    "RefusedRequest",
+    "WebSocketEndpoint",
+    "accepted_media",
+    "application",
+    "encoded",
+    "status_of",
+]
 
 
 class GraphQLHandler:
     """Answers POST and GET as the GraphQL over HTTP specification says.
 
     Args:
-        engine: Who executes.
+        pipeline: What each request passes; an engine alone makes a plain one.
         context: Makes the request's context for the hooks; may raise `RefusedRequest`.
         finish: Sees each result before it is encoded, and may add to `result.extensions`.
         max_body_bytes: Longer request bodies are answered 413.
+        csrf: Which requests are refused because another site's page may stand behind them.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        pipeline: Pipeline | Engine,
         *,
         context: ContextFactory | None = None,
         finish: Finish | None = None,
         max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        csrf: CsrfPolicy | None = None,
     ) -> None:
-        self._engine = engine
-        self._context = context
-        self._finish = finish
+        if isinstance(pipeline, Engine):
+            pipeline = Pipeline(pipeline, context=context, finish=finish)
+        self._pipeline = pipeline
         self._max_body_bytes = max_body_bytes
+        self._csrf = csrf
 
     async def __call__(self, request: Request) -> Response:
         """Answer one HTTP request."""
-        media = accepted_media(request.headers.get("accept"))
-        if media is None:
+        accepted = accepted_media(request.headers.get("accept"))
+        if accepted is None:
             return encoded(
-                request_error(f"Accept must allow {GRAPHQL_RESPONSE} or {JSON}.", "NOT_ACCEPTABLE"),
+                request_error(
+                    f"Accept must allow {GRAPHQL_RESPONSE}, {JSON} or {EVENT_STREAM}.",
+                    "NOT_ACCEPTABLE",
+                ),
                 JSON, 406,
             )  # fmt: skip
+        media = JSON if accepted == EVENT_STREAM else accepted
         if request.method not in ("GET", "POST"):
             failure = request_error("GraphQL takes GET and POST.", "METHOD_NOT_ALLOWED")
             return encoded(failure, media, 405, {"allow": "GET, POST"})
         try:
-            graphql_request = await self._read(request)
-            context: object = None
-            if self._context is not None:
-                made = self._context(request, graphql_request)
-                context = await made if inspect.isawaitable(made) else made
+            if self._csrf is not None and request.method == "GET":
+                self._csrf.check(request.headers)
+            asked, admitted = await self._pipeline.admit(request, await self._read(request))
+            self._check_kind(request.method, self._pipeline.kind_of(asked), accepted)
         except RefusedRequest as refusal:
             failure = request_error(str(refusal), refusal.code, **refusal.extensions)
-            return encoded(failure, media, refusal.status, refusal.headers)
-        if request.method == "GET" and self._mutates(graphql_request):
-            failure = request_error("GET takes queries only.", "METHOD_NOT_ALLOWED")
-            return encoded(failure, media, 405, {"allow": "POST"})
-        result = await self._engine.execute(graphql_request, context=context)
-        if self._finish is not None:
-            self._finish(context, result)
+            status = 400 if refusal.status == 200 and media == GRAPHQL_RESPONSE else refusal.status
+            return encoded(failure, media, status, refusal.headers)
+        if accepted == EVENT_STREAM:
+            return EventStreamResponse(self._pipeline, asked, admitted)
+        result = await self._pipeline.execute(asked, admitted)
         return encoded(result, media, status_of(result, media))
 
-    def _mutates(self, request: GraphQLRequest) -> bool:
-        executor = self._engine.executor
-        if executor is None:
-            return False
-        prepared = executor.prepare(request)
-        return isinstance(prepared, PreparedOperation) and prepared.kind != "query"
+    @staticmethod
+    def _check_kind(method: str, kind: str | None, accepted: str) -> None:
+        """Refuse operations that this method, or this media type, does not take."""
+        if method == "GET" and kind == "mutation":
+            raise RefusedRequest(
+                405, "METHOD_NOT_ALLOWED", "GET takes no mutations.", headers={"allow": "POST"}
+            )
+        if kind == "subscription" and accepted != EVENT_STREAM:
+            raise RefusedRequest(
+                405 if method == "GET" else 400,
+                "BAD_REQUEST",
+                f"Subscriptions are answered to Accept: {EVENT_STREAM}, or over a WebSocket.",
+            )
 
     async def _read(self, request: Request) -> GraphQLRequest:
         if request.method == "GET":
@@ -125,7 +126,7 @@ class GraphQLHandler:
             raise RefusedRequest(400, "BAD_REQUEST", "The body is not JSON.") from None
         if not isinstance(payload, dict):
             raise RefusedRequest(400, "BAD_REQUEST", "The body must be one JSON object.")
-        return _request(payload)
+        return graphql_request(payload)
 
     def _from_query(self, request: Request) -> GraphQLRequest:
         payload: dict[str, Any] = dict(request.query_params)
@@ -137,7 +138,7 @@ class GraphQLHandler:
                     raise RefusedRequest(400, "BAD_REQUEST", f"{name} is not JSON.") from None
             else:
                 payload.pop(name, None)
-        return _request(payload)
+        return graphql_request(payload)
 
     async def _body(self, request: Request) -> bytes:
         length = request.headers.get("content-length", "")
@@ -161,34 +162,6 @@ class GraphQLHandler:
         )
 
 
-def _request(payload: dict[str, Any]) -> GraphQLRequest:
-    """Check a request's parts.
-
-    Raises:
-        RefusedRequest: One has the wrong type, or there is no query.
-    """
-    query = payload.get("query")
-    extensions = payload.get("extensions")
-    if query is None and not (isinstance(extensions, dict) and "persistedQuery" in extensions):
-        raise RefusedRequest(400, "BAD_REQUEST", "Must provide a query string.")
-    checks: tuple[tuple[str, type, str], ...] = (
-        ("query", str, "a string"),
-        ("operationName", str, "a string"),
-        ("variables", dict, "an object"),
-        ("extensions", dict, "an object"),
-    )
-    for name, kind, description in checks:
-        value = payload.get(name)
-        if value is not None and not isinstance(value, kind):
-            raise RefusedRequest(400, "BAD_REQUEST", f"{name} must be {description}.")
-    return GraphQLRequest(
-        query=query,
-        operation_name=payload.get("operationName") or None,
-        variables=payload.get("variables") or {},
-        extensions=extensions or {},
-    )
-
-
 def accepted_media(accept: str | None) -> str | None:
     """Choose the answer's media type; None when the client takes neither."""
     if not accept or not accept.strip():
@@ -208,6 +181,7 @@ def accepted_media(accept: str | None) -> str | None:
             JSON: JSON,
             "*/*": JSON,
             "application/*": JSON,
+            EVENT_STREAM: EVENT_STREAM,
         }.get(name)
         if media is None or quality <= 0:
             continue
@@ -244,8 +218,19 @@ def encoded(
     )
 
 
-def application(engine: Engine, handler: GraphQLHandler) -> Starlette:
-    """Build a plain gateway: `/graphql` and `/healthz`, for a server to run."""
+def application(
+    engine: Engine,
+    handler: GraphQLHandler,
+    *,
+    websocket: WebSocketEndpoint | None = None,
+    middleware: Sequence[Middleware] = (),
+    on_stop: Sequence[Callable[[], Awaitable[None]]] = (),
+) -> Starlette:
+    """Build a plain gateway: `/graphql` and `/healthz`, for a server to run.
+
+    Args:
+        on_stop: Awaited once no request runs any more.
+    """
 
     async def health(_: Request) -> Response:
         ready = engine.executor is not None
@@ -259,15 +244,17 @@ def application(engine: Engine, handler: GraphQLHandler) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await engine.drain()
+        for stop in on_stop:
+            await stop()
         await engine.close()
 
-    return Starlette(
-        routes=[
-            Route("/graphql", GraphQLEndpoint(handler)),
-            Route("/healthz", health, methods=["GET"]),
-        ],
-        lifespan=lifespan,
-    )
+    routes: list[BaseRoute] = [
+        Route("/graphql", GraphQLEndpoint(handler)),
+        Route("/healthz", health, methods=["GET"]),
+    ]
+    if websocket is not None:
+        routes.append(WebSocketRoute("/graphql", websocket))
+    return Starlette(routes=routes, middleware=list(middleware), lifespan=lifespan)
 
 
 class GraphQLEndpoint:

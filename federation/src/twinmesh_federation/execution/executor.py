@@ -222,7 +222,13 @@ class Executor:
         if fetch is None:
             return self._finish(prepared, plan, coerced, run)
         return EventSource(
-            prepared, plan, coerced, fetch, self._urls[fetch.graph], run.body_of(fetch)
+            prepared,
+            plan,
+            coerced,
+            fetch,
+            self._urls[fetch.graph],
+            run.body_of(fetch),
+            self._hooks.headers(context, fetch.service),
         )
 
     async def answer_event(
@@ -377,6 +383,7 @@ class EventSource:
         fetch: The subscription of the subgraph that owns the root field.
         url: Its address.
         body: The JSON body that opens it.
+        headers: What the hooks want sent along.
     """
 
     prepared: PreparedOperation
@@ -385,6 +392,7 @@ class EventSource:
     fetch: Fetch
     url: str
     body: bytes
+    headers: Mapping[str, str]
 
     @property
     def upstream(self) -> tuple[str, str, bytes]:

@@ -52,12 +52,17 @@ class SubgraphReport:
 
 @dataclass(slots=True)
 class GraphQLRequest:
-    """What a client asks."""
+    """What a client asks.
+
+    Attributes:
+        document_id: Name of a registered document, where it is not sent.
+    """
 
     query: str | None
     operation_name: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     extensions: Mapping[str, Any] = field(default_factory=dict)
+    document_id: str | None = None
 
 
 @dataclass(slots=True)

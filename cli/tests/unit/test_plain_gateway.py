@@ -1,0 +1,100 @@
+"""What `twinmesh federation serve` runs: a token, pages' origins, registered documents."""
+
+import json
+
+import aiohttp
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from twinmesh_cli.main import cli
+from twinmesh_cli.plain_gateway import Door, gateway
+from twinmesh_federation import Engine, Subgraph, SubgraphResponse, compose
+from twinmesh_federation.serving import DocumentPolicy
+from twinmesh_federation.testing.servers import served
+
+QUERY = {"query": "{ hello }"}
+
+
+class Hello:
+    async def send(self, request):
+        return SubgraphResponse({"hello": "world"})
+
+    async def close(self):
+        pass
+
+
+def app(**door):
+    supergraph = compose([Subgraph("a", "http://a", "type Query { hello: String }")]).supergraph
+    return gateway(Engine(Hello(), supergraph=supergraph), Door(**door))
+
+
+async def test_a_token_is_demanded_over_http_and_over_a_websocket():
+    async with served(app(token="t")) as url, aiohttp.ClientSession() as session:
+        graphql = url + "/graphql"
+        assert (await session.post(graphql, json=QUERY)).status == 401
+        sent = {"authorization": "Bearer t"}
+        assert (await session.post(graphql, json=QUERY, headers=sent)).status == 200
+        for payload, code in (({}, 4403), (sent, None)):
+            ws = await session.ws_connect(graphql, protocols=("graphql-transport-ws",))
+            await ws.send_json({"type": "connection_init", "payload": payload})
+            await ws.receive(timeout=10)
+            if code:
+                assert ws.close_code == code
+                continue
+            await ws.send_json({"id": "1", "type": "subscribe", "payload": QUERY})
+            assert (await ws.receive_json(timeout=10))["payload"] == {"data": {"hello": "world"}}
+            await ws.close()
+
+
+async def test_pages_of_named_origins_may_ask_and_others_may_not():
+    transport = httpx.ASGITransport(app=app(origins=frozenset({"https://ours"})))
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as http:
+        asked = {"access-control-request-method": "POST",
+                 "access-control-request-headers": "content-type"}  # fmt: skip
+        ours = await http.options("/graphql", headers={"origin": "https://ours", **asked})
+        other = await http.options("/graphql", headers={"origin": "https://evil", **asked})
+        answer = await http.post("/graphql", json=QUERY, headers={"origin": "https://ours"})
+    assert ours.headers["access-control-allow-origin"] == "https://ours"
+    assert "access-control-allow-credentials" not in ours.headers
+    assert "access-control-allow-origin" not in other.headers
+    assert answer.headers["access-control-allow-origin"] == "https://ours"
+
+
+async def test_a_safelist_holds_for_every_way_to_ask():
+    documents = DocumentPolicy(persisted={"hi": "{ hello }"}, safelist=True)
+    async with served(app(documents=documents)) as url, aiohttp.ClientSession() as session:
+        graphql = url + "/graphql"
+        known = await session.post(graphql, json={"documentId": "hi"})
+        assert (await known.json()) == {"data": {"hello": "world"}}
+        other = await session.post(graphql, json={"query": "{ __typename }"})
+        assert other.status == 403
+        ws = await session.ws_connect(graphql, protocols=("graphql-transport-ws",))
+        await ws.send_json({"type": "connection_init"})
+        await ws.receive(timeout=10)
+        payload = {"query": "{ __typename }"}
+        await ws.send_json({"id": "1", "type": "subscribe", "payload": payload})
+        refused = await ws.receive_json(timeout=10)
+        assert refused["payload"][0]["extensions"]["code"] == "QUERY_NOT_IN_SAFELIST"
+        await ws.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--safelist"], "--safelist needs --persisted"),
+        (["--subscriptions-by", "a=carrier-pigeon"], "SUBGRAPH=ws or SUBGRAPH=sse"),
+        (["--persisted", "FILE"], "no JSON object"),
+    ],
+)
+def test_serve_refuses_what_it_cannot_do(tmp_path, options, message):
+    manifest, subgraphs = tmp_path / "manifest.json", tmp_path / "subgraphs.json"
+    manifest.write_text("[]")
+    sdl = "type Query { hello: String }"
+    subgraphs.write_text(json.dumps([{"name": "a", "url": "http://a", "sdl": sdl}]))
+    given = [str(manifest) if o == "FILE" else o for o in options]
+    result = CliRunner().invoke(
+        cli, ["federation", "serve", "--subgraphs", str(subgraphs), "--port", "0", *given]
+    )
+    assert result.exit_code != 0
+    assert message in result.output
