@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -15,10 +16,18 @@ from governance.adapters.nats import NatsNoticeboard
 from governance.adapters.postgres import PostgresRegistry
 from governance.api_grpc import GovernanceApi
 from governance.decide.charter_shape import check_charter_shape
+from governance.events import ConsumptionReports
 from governance.http import ci_router
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA, Context
-from governance.usecases import Publish, PushContracts, ReadGovernance, ReleaseModel
+from governance.usecases import (
+    ForgetUses,
+    Publish,
+    PushContracts,
+    ReadGovernance,
+    RecordConsumption,
+    ReleaseModel,
+)
 from twinmesh.governance.v1.governance_service_pb2_grpc import (
     add_GovernanceServiceServicer_to_server,
 )
@@ -27,6 +36,8 @@ from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.runtime import TwinService
 
 log = logging.getLogger(__name__)
+
+FORGET_EVERY_S: Final = 3600.0
 
 
 def main() -> None:
@@ -73,6 +84,10 @@ def build(settings: GovernanceSettings) -> TwinService:
         await registry.ping()
 
     service.add_worker("keep published", keep_published)
+    reports = ConsumptionReports(service.nats, RecordConsumption(registry))
+    service.add_worker("consumption reports", reports.run)
+    forget = ForgetUses(registry, service.clock, kept_days=settings.uses_kept_days)
+    service.add_worker("old uses", lambda: _keep_forgetting(forget))
     # In place of the runtime's: whoever registers contracts cannot wait for its own to be active.
     service.add_probe("contract", registry_answers)
     return service
@@ -86,6 +101,17 @@ async def _opened(engine: AsyncEngine, *, migrating: bool) -> AsyncIterator[Asyn
         yield engine
     finally:
         await engine.dispose()
+
+
+async def _keep_forgetting(forget: ForgetUses) -> None:
+    """Forget old uses, a few times a day."""
+    while True:
+        try:
+            if gone := await forget():
+                log.info("old uses forgotten", extra={"uses": gone})
+        except TwinError as error:
+            log.warning("old uses cannot be forgotten", extra={"error": str(error)})
+        await asyncio.sleep(FORGET_EVERY_S)
 
 
 def _warm_up() -> None:

@@ -17,6 +17,12 @@ class GovernanceSettings(DatabaseSettings):
     nats_replicas: int = Field(
         default=1, ge=1, le=5, description="replicas of a bucket that has to be made again"
     )
+    uses_kept_days: float = Field(
+        default=400.0,
+        ge=1,
+        le=3650,
+        description="how long a use of a contract is kept after it was last seen, in days",
+    )
     migrate_on_start: bool = Field(
         default=True, description="bring the database to this release's schema when starting"
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from governance.adapters.migration import migrate
 from governance.adapters.postgres import PostgresRegistry
 from governance.decide import releases
 from governance.model.audit import AuditEntry
+from governance.model.consumption import ClientOwner, Report, Use, UseKind
 from governance.model.contracts import Contract, ContractState, Supergraph, Version
 from governance.model.findings import Finding, Severity
 from governance.model.releases import ArtefactDigest, BackTest, ModelName, ModelVersion, Scope
@@ -202,3 +204,58 @@ async def test_a_store_that_is_not_there_is_unavailable():
     with pytest.raises(UnavailableError):
         await registry.audit("acme", before=None, limit=1)
     await engine.dispose()
+
+
+def used(now, client="erp-app", coordinate="Pump.state", **parts):
+    made = Use(client, UseKind.FIELD, coordinate, "pump-twin", now, now, 1)
+    return replace(made, **parts)
+
+
+async def test_uses_add_up_over_reports_and_tenants(registry, now):
+    later = now + timedelta(hours=1)
+    async with registry.consumption() as session:
+        await session.add_uses("acme", [used(now), used(now, coordinate="Pump.since")])
+        await session.add_uses("acme", [used(later, count=3), used(now, client="svc-energy-twin")])
+    async with registry.consumption() as session:
+        await session.add_uses("globex", [used(later, count=5)])
+    async with registry.snapshot() as session:
+        found = await session.uses(since=now)
+        none = await session.uses(since=later + timedelta(seconds=1))
+        others = await session.uses(since=now, service="energy-twin")
+        since = await session.observed_since()
+
+    joined = next(u for u in found if u.client == "erp-app" and u.coordinate == "Pump.state")
+    assert len(found) == 3
+    assert joined == used(now, last_at=later, count=9)
+    assert (none, others, since) == ([], [], now)
+
+
+async def test_a_report_is_counted_once(registry):
+    report = Report("acme", "gateway", "abc", 7)
+    async with registry.consumption() as session:
+        assert await session.first_time(report)
+    async with registry.consumption() as session:
+        assert not await session.first_time(report)
+        assert await session.first_time(replace(report, sequence=8))
+        assert await session.first_time(replace(report, instance="other"))
+
+
+async def test_old_uses_are_forgotten(registry, now):
+    async with registry.consumption() as session:
+        await session.add_uses("acme", [used(now), used(now + timedelta(days=9), "other")])
+        gone = await session.forget(
+            uses_before=now + timedelta(days=1), reports_before=now, limit=10
+        )
+    async with registry.snapshot() as session:
+        left = await session.uses(since=now)
+
+    assert (gone, [use.client for use in left]) == (1, ["other"])
+
+
+async def test_a_clients_owner_is_kept(registry):
+    owner = ClientOwner("erp-app", "Finance", "finance@example.com")
+    async with registry.exclusive() as session:
+        await session.save_owner(replace(owner, team="before"))
+        await session.save_owner(owner)
+    async with registry.snapshot() as session:
+        assert await session.owners() == [owner]

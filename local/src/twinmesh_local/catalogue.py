@@ -38,7 +38,7 @@ class Service:
 
 SERVICES: Final = (
     Service(
-        "governance", "governance", "GOVERNANCE", database=True, streams=("EVENTS",),
+        "governance", "governance", "GOVERNANCE", database=True, streams=("EVENTS", "USE"),
         publish=(
             "$KV.contracts.>", "$KV.models.>", "$O.bundles.>", "$JS.API.STREAM.PURGE.OBJ_bundles",
         ),

@@ -124,11 +124,17 @@ async def test_a_service_opens_the_mesh_and_cannot_speak_for_another(nats_server
             await consumer.fetch(1, timeout=0.2)
     await (await jetstream.key_value("leases")).put(f"test.{service.name}", b"1")
     await jetstream.publish(f"tm.{new_tenant()}.own.thing.happened.v1", b"x")
+    await jetstream.publish(f"use.{new_tenant()}.{service.name}", b"x")
 
     forbidden = ["tm.acme.foreign.thing.happened.v1", "$KV.plant-clock.acme", "quarantine.other.x"]
-    forbidden += ["$JS.API.STREAM.DELETE.EVENTS", "$JS.API.STREAM.PURGE.RAW"]
+    forbidden += ["$JS.API.STREAM.DELETE.EVENTS", "$JS.API.STREAM.PURGE.RAW", "use.acme.other"]
     if service.name != "governance":
-        forbidden += ["$KV.contracts.active.x", "$KV.models.active.x", "$O.bundles.M.x"]
+        forbidden += [
+            "$JS.API.CONSUMER.CREATE.USE.x",
+            "$KV.contracts.active.x",
+            "$KV.models.active.x",
+            "$O.bundles.M.x",
+        ]
     if service.name != "telemetry":
         forbidden += ["tele.acme.0", "raw.acme.plc.p.s", "$JS.API.CONSUMER.CREATE.RAW.x"]
     for subject in forbidden:

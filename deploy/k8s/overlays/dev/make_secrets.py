@@ -23,7 +23,7 @@ SERVICES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
     "energy-twin": (("energy",), ("TELE", "EVENTS"), ()),
     "governance": (
         ("governance",),
-        ("EVENTS",),
+        ("EVENTS", "USE"),
         ("$KV.contracts.>", "$KV.models.>", "$O.bundles.>"),
     ),
     "gateway": ((), (), ()),
@@ -63,7 +63,7 @@ def env(name: str, values: dict[str, str]) -> None:
 def service_settings(name: str, secrets: Secrets) -> dict[str, str]:
     """Return the settings of one service that are secret."""
     values = {
-        "TWIN_NATS_USER": f"svc.{name}",
+        "TWIN_NATS_USER": f"svc-{name}",
         "TWIN_NATS_PASSWORD": secrets[f"nats.{name}"],
         "TWIN_CLIENT_ID": f"svc-{name}",
         "TWIN_CLIENT_SECRET": secrets[f"oidc.svc-{name}"],
@@ -88,7 +88,7 @@ def nats_conf(secrets: Secrets) -> str:
     """Return the configuration of NATS, with one user per service."""
     users: list[User] = [
         service(
-            f"svc.{name}",
+            f"svc-{name}",
             secrets[f"nats.{name}"],
             domains=domains,
             streams=streams,

@@ -1,7 +1,8 @@
 """What governance needs from outside, in its own words."""
 
+from governance.ports.consumption import ConsumptionSession
 from governance.ports.contracts import BreakingOracle, Composer
 from governance.ports.noticeboard import Noticeboard
 from governance.ports.registry import Registry, Session
 
-__all__ = ["BreakingOracle", "Composer", "Noticeboard", "Registry", "Session"]
+__all__ = ["BreakingOracle", "Composer", "ConsumptionSession", "Noticeboard", "Registry", "Session"]

@@ -7,11 +7,12 @@ from governance.model.audit import AuditEntry
 from governance.model.contracts import Mesh
 from governance.model.releases import ModelVersion
 from governance.ports.audit import AuditSession
+from governance.ports.consumption import ConsumptionSession, UseSession
 from governance.ports.contracts import ContractSession
 from governance.ports.models import ModelSession
 
 
-class Session(ContractSession, ModelSession, AuditSession, Protocol):
+class Session(ContractSession, ModelSession, AuditSession, UseSession, Protocol):
     """One transaction that excludes every other writer of governance, in all its replicas."""
 
 
@@ -23,6 +24,22 @@ class Registry(Protocol):
 
         Raises:
             UnavailableError: The store does not answer, or another writer holds on too long.
+        """
+        ...
+
+    def consumption(self) -> AbstractAsyncContextManager[ConsumptionSession]:
+        """Open a transaction that counts what was consumed, beside any other.
+
+        Raises:
+            UnavailableError: The store does not answer.
+        """
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Session]:
+        """Open a consistent view that nothing is written through, without excluding anybody.
+
+        Raises:
+            UnavailableError: The store does not answer.
         """
         ...
 

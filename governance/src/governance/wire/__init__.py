@@ -1,6 +1,7 @@
 """Protobuf to governance's model and back; the only translator."""
 
 from governance.wire.audit import audit_to_pb
+from governance.wire.consumption import report_from_bytes
 from governance.wire.contracts import (
     bundle_from_pb,
     bundle_to_pb,
@@ -24,6 +25,7 @@ __all__ = [
     "model_to_pb",
     "pushed_to_pb",
     "read_charter",
+    "report_from_bytes",
     "scope_from_pb",
     "time_or_none",
 ]

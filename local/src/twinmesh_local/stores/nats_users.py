@@ -16,7 +16,7 @@ TENANT: Final = re.compile(r"[a-z0-9-]{1,32}")
 DOMAIN: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,160}")
 
-STREAMS: Final = ("RAW", "TELE", "EVENTS", "QUARANTINE")
+STREAMS: Final = ("RAW", "TELE", "EVENTS", "QUARANTINE", "USE")
 BUCKETS: Final = ("contracts", "models", "plant-clock", "leases")
 KV_STREAMS: Final = tuple(f"KV_{bucket}" for bucket in BUCKETS)
 BUNDLES: Final = "OBJ_bundles"
@@ -73,7 +73,7 @@ def service(
     streams: Iterable[str] = ("TELE", "EVENTS"),
     publish: Iterable[str] = (),
 ) -> User:
-    """Return a service's user.
+    """Return a service's user: `svc-` and the service's name.
 
     Args:
         domains: First words of the event types it publishes.
@@ -88,7 +88,8 @@ def service(
         if not DOMAIN.fullmatch(domain):
             raise InvalidInputError(f"{domain[:80]!r} is no domain of events")
         events.append(f"tm.*.{domain}.>")
-    own = ["$KV.leases.>", f"quarantine.{name.removeprefix('svc-')}.>"]
+    word = name.removeprefix("svc-")
+    own = ["$KV.leases.>", f"quarantine.{word}.>", f"use.*.{word}"]
     allowed = [*everyone, *made, *read, *own, *events, *publish]
     return User(
         name=name,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from governance.adapters.memory.audit import MemoryAudit
+from governance.adapters.memory.consumption import MemoryConsumption, MemoryUses
 from governance.adapters.memory.contracts import MemoryContracts
 from governance.adapters.memory.models import MemoryModels
 from governance.adapters.memory.state import State
@@ -13,7 +14,7 @@ from governance.model.contracts import Mesh
 from governance.model.releases import ModelVersion
 
 
-class MemorySession(MemoryContracts, MemoryModels, MemoryAudit):
+class MemorySession(MemoryContracts, MemoryModels, MemoryAudit, MemoryUses):
     """See `Session`."""
 
 
@@ -31,6 +32,19 @@ class MemoryRegistry:
             state = self._state.copy()
             yield MemorySession(state)
             self._state = state
+
+    @asynccontextmanager
+    async def consumption(self) -> AsyncIterator[MemoryConsumption]:
+        """See `Registry.consumption`."""
+        async with self._lock:
+            state = self._state.copy()
+            yield MemoryConsumption(state)
+            self._state = state
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[MemorySession]:
+        """See `Registry.snapshot`."""
+        yield MemorySession(self._state.copy())
 
     async def read(self) -> tuple[Mesh, list[ModelVersion]]:
         """See `Registry.read`."""

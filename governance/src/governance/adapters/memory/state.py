@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from governance.model.audit import AuditEntry
+from governance.model.consumption import ClientOwner, Use
 from governance.model.contracts import Contract, Supergraph
 from governance.model.releases import ModelVersion
 
@@ -15,10 +16,21 @@ class State:
     supergraph: Supergraph | None = None
     models: dict[tuple[str, str], ModelVersion] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
+    uses: dict[tuple[str, str, str, str, str], Use] = field(default_factory=dict)
+    reports: set[tuple[str, str, str, int]] = field(default_factory=set)
+    owners: dict[str, ClientOwner] = field(default_factory=dict)
 
     def copy(self) -> "State":
         """Return a copy that may be changed."""
-        return State(dict(self.contracts), self.supergraph, dict(self.models), list(self.audit))
+        return State(
+            contracts=dict(self.contracts),
+            supergraph=self.supergraph,
+            models=dict(self.models),
+            audit=list(self.audit),
+            uses=dict(self.uses),
+            reports=set(self.reports),
+            owners=dict(self.owners),
+        )
 
 
 class Part:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from governance.adapters import rows
 from governance.adapters.postgres.audit import PostgresAudit
+from governance.adapters.postgres.consumption import PostgresConsumption, PostgresUses
 from governance.adapters.postgres.contracts import PostgresContracts
 from governance.adapters.postgres.models import PostgresModels
 from governance.adapters.postgres.transaction import with_deadlines
@@ -23,7 +24,7 @@ from twinmesh_sdk.core.errors import UnavailableError
 WRITER_LOCK: Final = 0x7477_6E67_6F76  # one writer at a time in all replicas; "twngov"
 
 
-class PostgresSession(PostgresContracts, PostgresModels, PostgresAudit):
+class PostgresSession(PostgresContracts, PostgresModels, PostgresAudit, PostgresUses):
     """See `Session`: one transaction."""
 
 
@@ -44,18 +45,33 @@ class PostgresRegistry:
         except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
             raise UnavailableError("the contract registry's store did not answer") from error
 
-    async def read(self) -> tuple[Mesh, list[ModelVersion]]:
-        """See `Registry.read`."""
+    @asynccontextmanager
+    async def consumption(self) -> AsyncIterator[PostgresConsumption]:
+        """See `Registry.consumption`."""
+        try:
+            async with self._engine.begin() as connection:
+                await with_deadlines(connection)
+                yield PostgresConsumption(connection)
+        except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
+            raise UnavailableError("the contract registry's store did not answer") from error
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[PostgresSession]:
+        """See `Registry.snapshot`."""
         try:
             async with self._engine.connect() as connection:
                 await connection.execute(
                     text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 )
                 await with_deadlines(connection)
-                session = PostgresSession(connection)
-                return await session.mesh(), await session.models()
+                yield PostgresSession(connection)
         except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
             raise UnavailableError("the contract registry's store did not answer") from error
+
+    async def read(self) -> tuple[Mesh, list[ModelVersion]]:
+        """See `Registry.read`."""
+        async with self.snapshot() as session:
+            return await session.mesh(), await session.models()
 
     async def ping(self) -> None:
         """Pass silently while the store answers.

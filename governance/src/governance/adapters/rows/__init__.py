@@ -1,6 +1,7 @@
 """Between rows and what they mean: the only place that knows both."""
 
 from governance.adapters.rows.audit import audit_of, audit_row
+from governance.adapters.rows.consumption import owner_of, use_of, use_row
 from governance.adapters.rows.contracts import (
     contract_of,
     contract_row,
@@ -8,6 +9,7 @@ from governance.adapters.rows.contracts import (
     supergraph_row,
 )
 from governance.adapters.rows.models import model_of, model_row
+from governance.adapters.rows.row import utc
 
 __all__ = [
     "audit_of",
@@ -16,6 +18,10 @@ __all__ = [
     "contract_row",
     "model_of",
     "model_row",
+    "owner_of",
     "supergraph_of",
     "supergraph_row",
+    "use_of",
+    "use_row",
+    "utc",
 ]

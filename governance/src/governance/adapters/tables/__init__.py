@@ -1,8 +1,22 @@
 """The tables of governance's database, as the adapter reads and writes them."""
 
 from governance.adapters.tables.audit import AUDIT
+from governance.adapters.tables.consumption import (
+    CLIENT_OWNERS,
+    CONSUMPTION_REPORTS,
+    CONTRACT_USES,
+)
 from governance.adapters.tables.contracts import CONTRACTS, SUPERGRAPHS
 from governance.adapters.tables.metadata import METADATA
 from governance.adapters.tables.models import MODELS
 
-__all__ = ["AUDIT", "CONTRACTS", "METADATA", "MODELS", "SUPERGRAPHS"]
+__all__ = [
+    "AUDIT",
+    "CLIENT_OWNERS",
+    "CONSUMPTION_REPORTS",
+    "CONTRACTS",
+    "CONTRACT_USES",
+    "METADATA",
+    "MODELS",
+    "SUPERGRAPHS",
+]

@@ -35,6 +35,7 @@ STREAMS: Final = (
     _stream("TELE", "tele.>", days=7, gib=2),
     _stream("EVENTS", "tm.>", days=30, gib=2),
     _stream("QUARANTINE", "quarantine.>", days=30, gib=1),
+    _stream("USE", "use.>", days=7, gib=1),
 )
 
 

@@ -1,0 +1,43 @@
+"""What governance needs to know who uses what."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from governance.model.consumption import ClientOwner, Report, Use
+
+
+class ConsumptionSession(Protocol):
+    """Reports being counted: a transaction beside the exclusive one, so that it never waits."""
+
+    async def first_time(self, report: Report) -> bool:
+        """Remember a report; False when it was counted before."""
+        ...
+
+    async def add_uses(self, tenant: str, uses: Sequence[Use]) -> None:
+        """Add uses to those that are known."""
+        ...
+
+    async def forget(self, *, uses_before: datetime, reports_before: datetime, limit: int) -> int:
+        """Forget uses last seen, and reports received, before; returns how many uses went."""
+        ...
+
+
+class UseSession(Protocol):
+    """Who uses what, read in a transaction."""
+
+    async def uses(self, *, since: datetime, service: str = "") -> list[Use]:
+        """Return what was used since, over all tenants; of one service (or unknown) when named."""
+        ...
+
+    async def observed_since(self) -> datetime | None:
+        """Return when the first use was seen; None before."""
+        ...
+
+    async def owners(self) -> list[ClientOwner]:
+        """Return whom to ask about clients that are no services."""
+        ...
+
+    async def save_owner(self, owner: ClientOwner) -> None:
+        """Insert or replace a client's owner."""
+        ...
