@@ -6,6 +6,15 @@ import hashlib
 import json
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
 from governance.decide.audit_leaf import canonical
 from governance.model.audit import LogName, SignedHead, TreeHead
 from twinmesh_sdk.core.errors import InvalidInputError
@@ -19,6 +28,61 @@ _MEMBERS: Final = {"v", "log", "size", "root", "at", "key_id", "signature"}
 def key_id(public_key: bytes) -> str:
     """Return the short name of a raw Ed25519 public key."""
     return hashlib.sha256(public_key).hexdigest()[:16]
+
+
+def sign(head: TreeHead, key: Ed25519PrivateKey) -> SignedHead:
+    """Return a head with its signature; the same for the same head and key."""
+    public = key.public_key().public_bytes_raw()
+    return SignedHead(head, key_id(public), key.sign(signed_text(head)))
+
+
+def is_signed_by(signed: SignedHead, public_key: bytes) -> bool:
+    """Tell whether a raw public key's owner signed a head."""
+    if signed.key_id != key_id(public_key):
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(
+            signed.signature, signed_text(signed.head)
+        )
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def read_private_key(text: bytes) -> Ed25519PrivateKey:
+    """Return the Ed25519 key of a PEM file.
+
+    Raises:
+        InvalidInputError: It holds none.
+    """
+    try:
+        key = load_pem_private_key(text, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise InvalidInputError("the file holds no private key in PEM") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise InvalidInputError("the audit log is signed with an Ed25519 key")
+    return key
+
+
+def read_public_key(text: bytes) -> bytes:
+    """Return the raw Ed25519 public key of a PEM file.
+
+    Raises:
+        InvalidInputError: It holds none.
+    """
+    try:
+        key = load_pem_public_key(text)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise InvalidInputError("the file holds no public key in PEM") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise InvalidInputError("the audit log is signed with an Ed25519 key")
+    return key.public_bytes_raw()
+
+
+def public_pem(public_key: bytes) -> str:
+    """Return a raw public key as PEM."""
+    key = Ed25519PublicKey.from_public_bytes(public_key)
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def signed_text(head: TreeHead) -> bytes:
@@ -56,9 +120,12 @@ def read_head(text: str | bytes) -> SignedHead:
             at=parse_time(value["at"]),
         )
         signature = base64.b64decode(value["signature"], validate=True)
-        return SignedHead(head, str(value["key_id"]), signature)
+        signed = SignedHead(head, str(value["key_id"]), signature)
+        if written(signed).encode() != (text.encode() if isinstance(text, str) else text):
+            raise InvalidInputError("the tree head is not canonical JSON")
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
         raise InvalidInputError("the line is no tree head") from error
+    return signed
 
 
 def _members(head: TreeHead) -> dict[str, Any]:

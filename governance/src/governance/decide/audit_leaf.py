@@ -26,12 +26,12 @@ from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.times import format_time, parse_time
 
 VERSION: Final = 1
-SALT_BYTES: Final = 16
 ERASED: Final = "(erased)"
 MAX_LEAF_BYTES: Final = 64 * 1024
 _PERSON: Final = "per_"
-_MEMBERS: Final = {
-    "v", "log", "sequence", "at", "actor", "action", "subject", "outcome", "detail", "personal",
+_MEMBERS: Final[Mapping[str, type]] = {
+    "v": int, "log": str, "sequence": int, "at": str, "actor": str, "action": str, "subject": str,
+    "outcome": str, "detail": dict, "personal": dict,
 }  # fmt: skip
 
 
@@ -122,9 +122,11 @@ def read_leaf(leaf: bytes) -> dict[str, Any]:
         value = json.loads(leaf)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError("the entry is no JSON") from error
-    if not isinstance(value, dict) or set(value) != _MEMBERS or value["v"] != VERSION:
+    if not isinstance(value, dict) or set(value) != set(_MEMBERS):
         raise InvalidInputError("the entry has not the members of an audit entry")
-    if canonical(value) != leaf:
+    if any(type(value[name]) is not kind for name, kind in _MEMBERS.items()):
+        raise InvalidInputError("a member of the entry is of the wrong type")
+    if value["v"] != VERSION or canonical(value) != leaf:
         raise InvalidInputError("the entry is not canonical JSON")
     return value
 
@@ -149,9 +151,12 @@ def opened(logged: LoggedEntry) -> AuditEntry:
     )
 
 
-def disclosure_faults(logged: LoggedEntry) -> list[str]:
-    """Return what is kept beside an entry and is not what the entry's digests say."""
-    value = read_leaf(logged.leaf)
+def disclosure_faults(logged: LoggedEntry, value: Mapping[str, Any]) -> list[str]:
+    """Return what is kept beside an entry and is not what the entry's digests say.
+
+    Args:
+        value: The members of the entry's leaf.
+    """
     faults = []
     if logged.actor is not None and not hmac.compare_digest(
         pseudonym(logged.actor), str(value["actor"])

@@ -12,6 +12,7 @@ from twinmesh_sdk.core.ids import TypedId
 MESH_LOG: Final = "_mesh"
 """The log of what the mesh does by itself; no tenant can have this name."""
 
+SALT_BYTES: Final = 16
 MAX_TEXT: Final = 400
 MAX_PERSONAL: Final = 16
 MAX_PERSONAL_CHARS: Final = 4000
@@ -60,6 +61,11 @@ class Secret:
 
     salt: bytes
     text: str
+
+    def __post_init__(self) -> None:
+        """Refuse salts of another length: the digest is over the salt and the text in one piece."""
+        if len(self.salt) != SALT_BYTES:
+            raise InvalidInputError(f"a salt has {SALT_BYTES} bytes")
 
 
 @dataclass(frozen=True, slots=True)
