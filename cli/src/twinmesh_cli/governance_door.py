@@ -12,8 +12,6 @@ from twinmesh_sdk.core.errors import TwinError
 if TYPE_CHECKING:
     import grpc
 
-    from twinmesh.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
-
 DEADLINE_S: Final = 60.0
 TOKEN_TIMEOUT_S: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
@@ -109,12 +107,17 @@ def door_options(default_identity: str) -> Callable[[Callable[..., Any]], Callab
     return decorate
 
 
-def call(door: Door, ask: "Callable[[GovernanceServiceStub], Any]") -> Any:  # noqa: ANN401
+def call(
+    door: Door,
+    ask: "Callable[[Any], Any]",
+    stub_of: "Callable[[grpc.Channel], Any] | None" = None,
+) -> Any:  # noqa: ANN401
     """Ask governance one thing.
 
     Args:
         door: Where and as whom.
         ask: Gets the stub, whose calls carry token and deadline.
+        stub_of: The class of the stub; by default `GovernanceServiceStub`.
 
     Raises:
         SystemExit: 1 when governance refused, 2 when it could not be asked.
@@ -131,7 +134,7 @@ def call(door: Door, ask: "Callable[[GovernanceServiceStub], Any]") -> Any:  # n
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ]
     with grpc.insecure_channel(address, options=options) as channel:
-        stub = GovernanceServiceStub(_authorised(channel, door.bearer()))
+        stub = (stub_of or GovernanceServiceStub)(_authorised(channel, door.bearer()))
         try:
             return ask(stub)
         except grpc.RpcError as error:

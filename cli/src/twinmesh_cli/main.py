@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "trace": ("tracing", "Print a trace: of a work item, or by trace id."),
     "contract": ("contract", "Register, compare and read contracts."),
     "model": ("model", "Submit, approve, activate, retire and list model versions."),
+    "audit": ("audit", "List, prove, export and verify the audit log; erase a person."),
     "federation": ("federation", "Compose subgraphs, plan queries, run the engine's cases."),
 }
 

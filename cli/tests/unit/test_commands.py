@@ -19,7 +19,18 @@ def run(tmp_path):
     return call
 
 
-COMMANDS = ["up", "down", "status", "logs", "ask", "trace", "token", "contract", "federation"]
+COMMANDS = [
+    "up",
+    "down",
+    "status",
+    "logs",
+    "ask",
+    "trace",
+    "token",
+    "contract",
+    "audit",
+    "federation",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -7,17 +7,22 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Final
 
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from governance.adapters.buf import BufOracle
 from governance.adapters.federation import FederationComposer, warm_up
+from governance.adapters.heads import FileHeads, NatsHeads
 from governance.adapters.migration import migrate
 from governance.adapters.nats import NatsNoticeboard
-from governance.adapters.postgres import PostgresRegistry
+from governance.adapters.postgres import PostgresRegistry, PostgresTrail
 from governance.api_grpc import GovernanceApi
+from governance.api_grpc.audit_proofs import AuditApi
+from governance.decide.audit_heads import private_key
 from governance.decide.charter_shape import check_charter_shape
 from governance.events import ConsumptionReports
 from governance.http import ci_router
+from governance.ports.audit import HeadBoard
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA, Context
 from governance.usecases import (
@@ -28,6 +33,15 @@ from governance.usecases import (
     RecordConsumption,
     ReleaseModel,
 )
+from governance.usecases.auditing import (
+    AuditHeads,
+    AuditQueue,
+    EraseFromAudit,
+    PublishHeads,
+    ReadAudit,
+    RecordAudit,
+)
+from twinmesh.governance.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from twinmesh.governance.v1.governance_service_pb2_grpc import (
     add_GovernanceServiceServicer_to_server,
 )
@@ -38,6 +52,9 @@ from twinmesh_sdk.runtime import TwinService
 log = logging.getLogger(__name__)
 
 FORGET_EVERY_S: Final = 3600.0
+FORKED: Final = Counter(
+    "twin_audit_forked_total", "Audit logs found not to continue a published tree head"
+)
 
 
 def main() -> None:
@@ -64,7 +81,8 @@ def build(settings: GovernanceSettings) -> TwinService:
     release = ReleaseModel(registry, publish, service.clock)
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
     service.add_subgraph(SCHEMA, lambda: Context(read))
-    service.add_router(ci_router(push, read, release))
+    audit = _audit(service, settings, engine)
+    service.add_router(ci_router(push, read, release, audit))
 
     async def keep_published() -> None:
         """Bring back what a restart, a lost bucket or a failed publication left out."""
@@ -91,6 +109,44 @@ def build(settings: GovernanceSettings) -> TwinService:
     # In place of the runtime's: whoever registers contracts cannot wait for its own to be active.
     service.add_probe("contract", registry_answers)
     return service
+
+
+def _audit(service: TwinService, settings: GovernanceSettings, engine: AsyncEngine) -> ReadAudit:
+    """Add the audit log's door and its workers; returns what reads it."""
+    trail = PostgresTrail(engine)
+    seed = settings.audit_key.get_secret_value()
+    heads = AuditHeads(trail, private_key(seed) if seed else None, service.clock)
+    boards: list[HeadBoard] = [NatsHeads(service.nats)]
+    if settings.audit_heads_file is not None:
+        boards.append(FileHeads(settings.audit_heads_file))
+    read = ReadAudit(trail, heads, boards[0])
+    queue = AuditQueue(trail)
+    publish = PublishHeads(trail, heads, boards)
+
+    async def publish_heads() -> None:
+        """Let what was recorded be vouched for outside the database, soon after."""
+        while True:
+            try:
+                for forked in await publish():
+                    FORKED.inc()
+                    log.critical(
+                        "audit log does not continue a published tree head",
+                        extra={"log": forked.log, "size": forked.size},
+                    )
+            except TwinError as error:
+                log.warning("tree heads not published", extra={"error": str(error)})
+            await asyncio.sleep(settings.audit_heads_s)
+
+    service.add_worker("append to the audit log", queue.run)
+    if seed:
+        service.add_worker("publish tree heads", publish_heads)
+    else:
+        log.error("TWIN_AUDIT_KEY is not set: the audit log's tree heads are not signed")
+    service.add_grpc(
+        add_AuditServiceServicer_to_server,
+        AuditApi(read, RecordAudit(queue, service.clock), EraseFromAudit(trail, service.clock)),
+    )
+    return read
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,8 @@
 """Every knob of governance."""
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, SecretStr
 
 from twinmesh_sdk.runtime.settings import DatabaseSettings
 
@@ -22,6 +24,16 @@ class GovernanceSettings(DatabaseSettings):
         ge=1,
         le=3650,
         description="how long a use of a contract is kept after it was last seen, in days",
+    )
+    audit_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Ed25519 seed that signs the audit log's tree heads, 64 hexadecimal digits",
+    )
+    audit_heads_file: Path | None = Field(
+        default=None, description="file that published tree heads are also appended to"
+    )
+    audit_heads_s: float = Field(
+        default=5.0, gt=0, le=3600, description="how often grown logs get a new published head"
     )
     migrate_on_start: bool = Field(
         default=True, description="bring the database to this release's schema when starting"

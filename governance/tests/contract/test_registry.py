@@ -5,8 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from governance.adapters.memory import MemoryRegistry
@@ -160,21 +158,10 @@ async def test_the_audit_log_counts_without_gaps_and_shows_a_tenant_only_its_own
     acme = await registry.audit("acme", before=None, limit=10)
     globex = await registry.audit("globex", before=None, limit=10)
 
-    assert sorted(e.sequence for e in acme + globex) == [1, 2, 3, 4, 5]
+    assert [e.sequence for e in acme] == [3, 2, 1]
+    assert [e.sequence for e in globex] == [2, 1]
     assert {e.tenant for e in acme} == {"acme"}
-    assert [e.sequence for e in acme] == sorted((e.sequence for e in acme), reverse=True)
     assert await registry.audit("acme", before=acme[0].sequence, limit=1) == [acme[1]]
-
-
-@pytest.mark.stack
-@pytest.mark.parametrize("change", ["UPDATE audit SET actor = 'x'", "DELETE FROM audit"])
-async def test_the_audit_log_is_append_only_in_the_database_too(postgres, engine, now, change):
-    async with postgres.exclusive() as session:
-        await session.record(entry(now))
-
-    with pytest.raises(DBAPIError, match="append-only"):
-        async with engine.begin() as connection:
-            await connection.execute(text(change))
 
 
 @pytest.mark.stack

@@ -122,9 +122,7 @@ def test_what_cannot_be_canonical_is_refused(parts):
 
 def test_an_export_with_its_heads_is_sound():
     entries = log_of(9)
-    report = audit_export.verify(
-        exported(entries), [signed(entries, n) for n in (0, 3, 8)], PUBLIC
-    )
+    report = audit_export.verify(exported(entries), [signed(entries, n) for n in (0, 3, 8)], PUBLIC)
 
     assert report.sound
     assert (report.entries, report.heads, report.covered, report.erased) == (9, 3, 8, 0)
@@ -211,7 +209,7 @@ def test_garbage_is_refused_and_nothing_worse(data, text):
         lambda: audit_heads.read_head(data),
         lambda: audit_export.read_header(text),
         lambda: audit_export.read_entry(text, ACME),
-        lambda: audit_heads.read_private_key(data),
+        lambda: audit_heads.private_key(text),
         lambda: audit_heads.read_public_key(data),
     ):
         with pytest.raises(InvalidInputError):

@@ -1,4 +1,4 @@
-"""The trees of RFC 6962 and RFC 9162: published vectors, structure, and proofs that cannot be bent."""
+"""The trees of RFC 6962 and RFC 9162: published vectors, and proofs that cannot be bent."""
 
 import hashlib
 
@@ -140,9 +140,7 @@ def test_a_proof_holds_for_its_own_entry_and_length_only(tree, data):
     other = data.draw(st.integers(0, frontier.size + 3))
 
     def holds(*, at=index, steps=path):
-        return merkle.includes(
-            leaf, index=at, size=frontier.size, path=steps, root=frontier.root
-        )
+        return merkle.includes(leaf, index=at, size=frontier.size, path=steps, root=frontier.root)
 
     assert holds()
     assert holds(at=other) == (other == index)

@@ -38,9 +38,11 @@ class Service:
 
 SERVICES: Final = (
     Service(
-        "governance", "governance", "GOVERNANCE", database=True, streams=("EVENTS", "USE"),
+        "governance", "governance", "GOVERNANCE", database=True,
+        streams=("EVENTS", "USE", "AUDIT_HEADS"),
         publish=(
-            "$KV.contracts.>", "$KV.models.>", "$O.bundles.>", "$JS.API.STREAM.PURGE.OBJ_bundles",
+            "audit.heads.>", "$KV.contracts.>", "$KV.models.>", "$O.bundles.>",
+            "$JS.API.STREAM.PURGE.OBJ_bundles",
         ),
     ),
     Service("asset-registry", "asset_registry", "ASSETS", graph=True, streams=("EVENTS",)),

@@ -4,6 +4,7 @@ Run once before `kubectl apply -k`; a second run keeps what is there, so stores 
 Delete the folder to begin anew. NATS users and permissions are those of the local stack.
 """
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -23,14 +24,15 @@ SERVICES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
     "energy-twin": (("energy",), ("TELE", "EVENTS"), ()),
     "governance": (
         ("governance",),
-        ("EVENTS", "USE"),
-        ("$KV.contracts.>", "$KV.models.>", "$O.bundles.>"),
+        ("EVENTS", "USE", "AUDIT_HEADS"),
+        ("$KV.contracts.>", "$KV.models.>", "$O.bundles.>", "audit.heads.>"),
     ),
     "gateway": ((), (), ()),
 }
 IDENTITIES = {
     "author": ("acme", ["read", "assets.write", "models.submit", "contracts.push"]),
     "reviewer": ("acme", ["read", "models.approve"]),
+    "auditor": ("acme", ["read", "audit.erase", "audit.mesh"]),
     "planner": ("acme", ["read", "work.write"]),
     "erp-app": ("acme", ["read"]),
     "outsider": ("globex", ["read", "assets.write"]),
@@ -72,6 +74,8 @@ def service_settings(name: str, secrets: Secrets) -> dict[str, str]:
         role = name.replace("-", "_")
         password = secrets[f"postgres.{name}"]
         values["TWIN_DATABASE_URL"] = f"postgresql+asyncpg://{role}:{password}@postgres:5432/{role}"
+    if name == "governance":
+        values["TWIN_AUDIT_KEY"] = hashlib.sha256(secrets["audit.key"].encode()).hexdigest()
     if name == "telemetry":
         password = secrets["clickhouse"]
         values["TWIN_CLICKHOUSE_URL"] = f"http://telemetry:{password}@clickhouse:8123/"

@@ -100,6 +100,7 @@ def read_entry(line: str, log: LogName) -> LoggedEntry:
         log=log,
         sequence=members["sequence"],
         leaf=leaf,
+        person=members["actor"],
         actor=_secret(value["actor"]) if "actor" in value else None,
         personal={name: _secret(each) for name, each in value["personal"].items()},
     )

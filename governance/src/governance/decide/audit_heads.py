@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
-    load_pem_private_key,
     load_pem_public_key,
 )
 
@@ -49,19 +48,18 @@ def is_signed_by(signed: SignedHead, public_key: bytes) -> bool:
     return True
 
 
-def read_private_key(text: bytes) -> Ed25519PrivateKey:
-    """Return the Ed25519 key of a PEM file.
+def private_key(text: str) -> Ed25519PrivateKey:
+    """Return the Ed25519 key whose seed is written in hexadecimal.
 
     Raises:
-        InvalidInputError: It holds none.
+        InvalidInputError: It is not 32 bytes in hexadecimal.
     """
     try:
-        key = load_pem_private_key(text, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise InvalidInputError("the file holds no private key in PEM") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidInputError("the audit log is signed with an Ed25519 key")
-    return key
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text.strip()))
+    except ValueError as error:
+        raise InvalidInputError(
+            "the audit log's key is 32 bytes in hexadecimal", hint="openssl rand -hex 32"
+        ) from error
 
 
 def read_public_key(text: bytes) -> bytes:

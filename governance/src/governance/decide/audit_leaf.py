@@ -6,7 +6,9 @@ Source of the canonical form: RFC 8785 (JSON Canonicalization Scheme).
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import rfc8785
@@ -17,9 +19,10 @@ from governance.model.audit import (
     MAX_PERSONAL_CHARS,
     MAX_TEXT,
     PERSONAL_WORDS,
+    SALT_BYTES,
     AuditEntry,
-    LogName,
     LoggedEntry,
+    LogName,
     Secret,
 )
 from twinmesh_sdk.core.errors import InvalidInputError
@@ -99,7 +102,18 @@ def seal(
         "detail": _bounded({k: v for k, v in entry.detail.items() if k not in personal}),
         "personal": {name: concealed(secret) for name, secret in personal.items()},
     }
-    return LoggedEntry(log, sequence, canonical(value), actor, dict(personal))
+    return LoggedEntry(log, sequence, canonical(value), value["actor"], actor, dict(personal))
+
+
+def check_entry(entry: AuditEntry) -> None:
+    """Pass silently when an entry can be recorded.
+
+    Raises:
+        InvalidInputError: It cannot.
+    """
+    none = bytes(SALT_BYTES)
+    texts = {name: Secret(none, text) for name, text in personal_texts(entry).items()}
+    seal(entry, 1, actor=Secret(none, entry.actor), personal=texts)
 
 
 def _bounded(detail: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +122,27 @@ def _bounded(detail: dict[str, Any]) -> dict[str, Any]:
     if len(text) <= MAX_DETAIL_BYTES:
         return detail
     return {"omitted_bytes": len(text), "sha256": hashlib.sha256(text).hexdigest()}
+
+
+def mention_of(person: str) -> str:
+    """Return a regular expression, for Python and PostgreSQL alike, of texts that name a person."""
+    return rf"(^|[^A-Za-z0-9_@-]){re.escape(person)}([^A-Za-z0-9_@-]|$)"
+
+
+def erasure(told: AuditEntry, *, person: str, texts: int) -> AuditEntry:
+    """Return the entry that records an erasure: whose by pseudonym, and how much.
+
+    Args:
+        told: Who asked for it, and when.
+        person: The pseudonym that stands for nobody now; empty when the log knew none.
+        texts: How many texts were erased.
+    """
+    return replace(
+        told,
+        subject=person,
+        outcome="ACCEPTED" if person or texts else "UNCHANGED",
+        detail=told.detail | {"texts": texts},
+    )
 
 
 def read_leaf(leaf: bytes) -> dict[str, Any]:

@@ -163,9 +163,7 @@ def wanted(ranges: Iterable[tuple[int, int]]) -> set[Place]:
     return {place for each in ranges for place in places(*each)}
 
 
-def includes(
-    leaf: bytes, *, index: int, size: int, path: Sequence[bytes], root: bytes
-) -> bool:
+def includes(leaf: bytes, *, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
     """Tell whether a proof shows that the tree with this root holds an entry.
 
     Source: RFC 9162, 2.1.3.2.

@@ -74,13 +74,15 @@ class LoggedEntry:
 
     Attributes:
         leaf: The entry's canonical JSON: what the tree is made of.
-        actor: The person behind the pseudonym; None when erased.
+        person: The actor's pseudonym in this log.
+        actor: Who is behind it; None when erased.
         personal: Texts by name; without those that were erased.
     """
 
     log: LogName
     sequence: int
     leaf: bytes
+    person: str
     actor: Secret | None = None
     personal: Mapping[str, Secret] = field(default_factory=dict)
 

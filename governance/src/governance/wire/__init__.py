@@ -1,6 +1,12 @@
 """Protobuf to governance's model and back; the only translator."""
 
-from governance.wire.audit import audit_to_pb
+from governance.wire.audit import (
+    audit_to_pb,
+    consistency_to_pb,
+    facts_from_json,
+    head_to_pb,
+    inclusion_to_pb,
+)
 from governance.wire.consumption import report_from_bytes
 from governance.wire.contracts import (
     bundle_from_pb,
@@ -19,8 +25,12 @@ __all__ = [
     "back_test_from_pb",
     "bundle_from_pb",
     "bundle_to_pb",
+    "consistency_to_pb",
     "contract_to_pb",
+    "facts_from_json",
     "finding_to_pb",
+    "head_to_pb",
+    "inclusion_to_pb",
     "make_bundle",
     "model_to_pb",
     "pushed_to_pb",

@@ -48,6 +48,7 @@ class Identity:
 DEMO: Final = (
     Identity("author", "acme", ("read", "assets.write", "models.submit", "contracts.push")),
     Identity("reviewer", "acme", ("read", "models.approve")),
+    Identity("auditor", "acme", ("read", "audit.erase", "audit.mesh")),
     Identity("planner", "acme", ("read", "work.write")),
     Identity("erp-app", "acme", ("read",)),
     Identity("outsider", "globex", ("read", "assets.write")),

@@ -20,6 +20,7 @@ STREAMS: Final = ("RAW", "TELE", "EVENTS", "QUARANTINE", "USE")
 BUCKETS: Final = ("contracts", "models", "plant-clock", "leases")
 KV_STREAMS: Final = tuple(f"KV_{bucket}" for bucket in BUCKETS)
 BUNDLES: Final = "OBJ_bundles"
+AUDIT_HEADS: Final = "AUDIT_HEADS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,17 @@ def _makes(stream: str) -> tuple[str, ...]:
     )
 
 
+def _makes_all() -> list[str]:
+    """Return the API subjects with which the mesh's streams are made.
+
+    The stream of tree heads can be made by anybody and changed by nobody: a smaller limit would
+    forget heads.
+    """
+    made = [subject for s in (*STREAMS, *KV_STREAMS, BUNDLES) for subject in _makes(s)]
+    made += [s for s in _makes(AUDIT_HEADS) if ".UPDATE." not in s]
+    return made
+
+
 def service(
     name: str,
     password: str,
@@ -81,7 +93,7 @@ def service(
         publish: Further subjects it may publish on.
     """
     everyone = ["$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.FC.>"]
-    made = [subject for s in (*STREAMS, *KV_STREAMS, BUNDLES) for subject in _makes(s)]
+    made = _makes_all()
     read = [s for x in (*streams, "QUARANTINE", *KV_STREAMS, BUNDLES) for s in _reads(x)]
     events = []
     for domain in domains:
@@ -119,7 +131,7 @@ def reader(password: str, *, tenant: str) -> User:
 
 def plant(password: str) -> User:
     """Return the user that moves the plant clock, and reads the buckets."""
-    made = [subject for s in (*STREAMS, *KV_STREAMS, BUNDLES) for subject in _makes(s)]
+    made = _makes_all()
     read = [subject for s in KV_STREAMS for subject in _reads(s)]
     allowed = ["$JS.API.INFO", *made, *read, "$KV.plant-clock.>"]
     return User("plant", password, publish=tuple(allowed), subscribe=("_INBOX.>",))

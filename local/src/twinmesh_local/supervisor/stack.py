@@ -1,5 +1,6 @@
 """What the mesh on one machine consists of: stores, issuer, jobs, services, plant, joined twins."""
 
+import hashlib
 import importlib.util
 import json
 import sys
@@ -348,12 +349,22 @@ class Stack:
             env["TWIN_DATABASE_URL"] = self.postgres.url(
                 role, self.state.secret(f"postgres/{role}")
             )
+        if service.name == "governance":
+            env.update(self._audit_env())
         if service.graph:
             env.update(self._graph_env())
         if service.tsdb:
             env["TWIN_CLICKHOUSE_URL"] = self.tsdb.url
             env["TWIN_CLICKHOUSE_DATABASE"] = TSDB_DATABASE
         return env
+
+    def _audit_env(self) -> dict[str, str]:
+        """Return where the audit log's heads go, and the key that signs them."""
+        seed = hashlib.sha256(self.state.secret("audit/key").encode()).hexdigest()
+        return {
+            "TWIN_AUDIT_KEY": seed,
+            "TWIN_AUDIT_HEADS_FILE": str(self.state.place("audit", "heads.jsonl")),
+        }
 
     def _graph_env(self) -> dict[str, str]:
         match self.graph:

@@ -8,8 +8,9 @@ from governance.adapters.memory.audit import MemoryAudit
 from governance.adapters.memory.consumption import MemoryConsumption, MemoryUses
 from governance.adapters.memory.contracts import MemoryContracts
 from governance.adapters.memory.models import MemoryModels
-from governance.adapters.memory.state import State
-from governance.model.audit import AuditEntry
+from governance.adapters.memory.state import Log, State
+from governance.decide.audit_leaf import opened
+from governance.model.audit import AuditEntry, LogName
 from governance.model.contracts import Mesh
 from governance.model.releases import ModelVersion
 
@@ -22,40 +23,37 @@ class MemoryRegistry:
     """See `Registry`."""
 
     def __init__(self) -> None:
-        self._state = State()
+        self.state = State()
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[MemorySession]:
         """See `Registry.exclusive`."""
         async with self._lock:
-            state = self._state.copy()
+            state = self.state.copy()
             yield MemorySession(state)
-            self._state = state
+            self.state = state
 
     @asynccontextmanager
     async def consumption(self) -> AsyncIterator[MemoryConsumption]:
         """See `Registry.consumption`."""
         async with self._lock:
-            state = self._state.copy()
+            state = self.state.copy()
             yield MemoryConsumption(state)
-            self._state = state
+            self.state = state
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[MemorySession]:
         """See `Registry.snapshot`."""
-        yield MemorySession(self._state.copy())
+        yield MemorySession(self.state.copy())
 
     async def read(self) -> tuple[Mesh, list[ModelVersion]]:
         """See `Registry.read`."""
-        session = MemorySession(self._state)
+        session = MemorySession(self.state)
         return await session.mesh(), await session.models()
 
     async def audit(self, tenant: str, *, before: int | None, limit: int) -> list[AuditEntry]:
         """See `Registry.audit`."""
-        own = [
-            entry
-            for entry in reversed(self._state.audit)
-            if entry.tenant == tenant and (before is None or entry.sequence < before)
-        ]
-        return own[:limit]
+        log = self.state.audit.get(LogName(tenant), Log())
+        own = [e for e in reversed(log.entries) if before is None or e.sequence < before]
+        return [opened(entry) for entry in own[:limit]]

@@ -1,11 +1,23 @@
 """What is held in memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from governance.model.audit import AuditEntry
+from governance.decide.merkle import Frontier, Place
+from governance.model.audit import LoggedEntry, LogName, Secret
 from governance.model.consumption import ClientOwner, Use
 from governance.model.contracts import Contract, Supergraph
 from governance.model.releases import ModelVersion
+
+
+@dataclass(frozen=True)
+class Log:
+    """One audit log: replaced as a whole by every change."""
+
+    frontier: Frontier = field(default_factory=Frontier)
+    entries: tuple[LoggedEntry, ...] = ()
+    nodes: Mapping[Place, bytes] = field(default_factory=dict)
+    persons: Mapping[str, Secret] = field(default_factory=dict)
 
 
 @dataclass
@@ -15,7 +27,7 @@ class State:
     contracts: dict[tuple[str, str], Contract] = field(default_factory=dict)
     supergraph: Supergraph | None = None
     models: dict[tuple[str, str], ModelVersion] = field(default_factory=dict)
-    audit: list[AuditEntry] = field(default_factory=list)
+    audit: dict[LogName, Log] = field(default_factory=dict)
     uses: dict[tuple[str, str, str, str, str], Use] = field(default_factory=dict)
     reports: set[tuple[str, str, str, int]] = field(default_factory=set)
     owners: dict[str, ClientOwner] = field(default_factory=dict)
@@ -26,7 +38,7 @@ class State:
             contracts=dict(self.contracts),
             supergraph=self.supergraph,
             models=dict(self.models),
-            audit=list(self.audit),
+            audit=dict(self.audit),
             uses=dict(self.uses),
             reports=set(self.reports),
             owners=dict(self.owners),

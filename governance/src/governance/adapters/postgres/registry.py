@@ -4,19 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from sqlalchemy import desc, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as SqlTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from governance.adapters import rows
-from governance.adapters.postgres.audit import PostgresAudit
+from governance.adapters.postgres.audit import PostgresAudit, newest
 from governance.adapters.postgres.consumption import PostgresConsumption, PostgresUses
 from governance.adapters.postgres.contracts import PostgresContracts
 from governance.adapters.postgres.models import PostgresModels
 from governance.adapters.postgres.transaction import with_deadlines
-from governance.adapters.tables import AUDIT
-from governance.model.audit import AuditEntry
+from governance.decide.audit_leaf import opened
+from governance.model.audit import AuditEntry, LogName
 from governance.model.contracts import Mesh
 from governance.model.releases import ModelVersion
 from twinmesh_sdk.core.errors import UnavailableError
@@ -87,13 +86,10 @@ class PostgresRegistry:
 
     async def audit(self, tenant: str, *, before: int | None, limit: int) -> list[AuditEntry]:
         """See `Registry.audit`."""
-        query = select(AUDIT).where(AUDIT.c.tenant == tenant)
-        if before is not None:
-            query = query.where(AUDIT.c.sequence < before)
-        query = query.order_by(desc(AUDIT.c.sequence)).limit(limit)
         try:
             async with self._engine.connect() as connection:
-                found = (await connection.execute(query)).mappings().all()
+                await with_deadlines(connection)
+                found = await newest(connection, LogName(tenant), before=before, limit=limit)
         except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
             raise UnavailableError("the contract registry's store did not answer") from error
-        return [rows.audit_of(dict(row)) for row in found]
+        return [opened(entry) for entry in found]

@@ -1,6 +1,5 @@
 """Between rows and what they mean: the only place that knows both."""
 
-from governance.adapters.rows.audit import audit_of, audit_row
 from governance.adapters.rows.consumption import owner_of, use_of, use_row
 from governance.adapters.rows.contracts import (
     contract_of,
@@ -12,8 +11,6 @@ from governance.adapters.rows.models import model_of, model_row
 from governance.adapters.rows.row import utc
 
 __all__ = [
-    "audit_of",
-    "audit_row",
     "contract_of",
     "contract_row",
     "model_of",

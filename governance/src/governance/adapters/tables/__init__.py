@@ -1,6 +1,5 @@
 """The tables of governance's database, as the adapter reads and writes them."""
 
-from governance.adapters.tables.audit import AUDIT
 from governance.adapters.tables.consumption import (
     CLIENT_OWNERS,
     CONSUMPTION_REPORTS,
@@ -11,7 +10,6 @@ from governance.adapters.tables.metadata import METADATA
 from governance.adapters.tables.models import MODELS
 
 __all__ = [
-    "AUDIT",
     "CLIENT_OWNERS",
     "CONSUMPTION_REPORTS",
     "CONTRACTS",

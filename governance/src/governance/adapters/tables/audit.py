@@ -1,22 +1,69 @@
-"""The audit log."""
+"""The audit log: one tree per log, and what can be erased beside it."""
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from governance.adapters.tables.metadata import METADATA
 
-AUDIT: Final = Table(
-    "audit",
+AUDIT_LOGS: Final = Table(
+    "audit_logs",
     METADATA,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("recorded_at", DateTime(timezone=True), nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("tenant", Text, nullable=False),
-    Column("action", Text, nullable=False),
+    Column("log", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("peaks", ARRAY(LargeBinary), nullable=False),
+)
+
+AUDIT_ENTRIES: Final = Table(
+    "audit_entries",
+    METADATA,
+    Column("log", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("person", Text, nullable=False),
+    PrimaryKeyConstraint("log", "sequence"),
+    Index("audit_entries_by_person", "log", "person"),
+)
+
+AUDIT_NODES: Final = Table(
+    "audit_nodes",
+    METADATA,
+    Column("log", Text, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "level", "index"),
+)
+
+AUDIT_PERSONS: Final = Table(
+    "audit_persons",
+    METADATA,
+    Column("log", Text, nullable=False),
+    Column("person", Text, nullable=False),
     Column("subject", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("detail", JSONB, nullable=False),
-    Index("audit_by_tenant", "tenant", "sequence"),
+    Column("salt", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "person"),
+    UniqueConstraint("log", "subject"),
+)
+
+AUDIT_TEXTS: Final = Table(
+    "audit_texts",
+    METADATA,
+    Column("log", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "sequence", "name"),
 )

@@ -36,6 +36,17 @@ STREAMS: Final = (
     _stream("EVENTS", "tm.>", days=30, gib=2),
     _stream("QUARANTINE", "quarantine.>", days=30, gib=1),
     _stream("USE", "use.>", days=7, gib=1),
+    # Signed tree heads of the audit log: nothing is deleted, purged or forgotten.
+    StreamConfig(
+        name="AUDIT_HEADS",
+        subjects=["audit.heads.>"],
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.OLD,
+        deny_delete=True,
+        deny_purge=True,
+        duplicate_window=DUPLICATE_WINDOW_S,
+        allow_direct=True,
+    ),
 )
 
 
