@@ -1,21 +1,60 @@
-"""Random schemas, split into subgraphs at random: the federated answer is the monolith's."""
+"""Random schemas, split into subgraphs at random: the federated answer is the monolith's.
+
+Subgraphs are strict: they refuse to answer what they marked @external and did not provide, what
+was overridden, and they compute requirements from the representation alone.
+"""
 
 import asyncio
+import os
 import random
 from collections import defaultdict
+from dataclasses import dataclass, field
 
 from graphql import execute_sync, parse, validate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from twinmesh_federation import CompositionFailed, Executor, GraphQLRequest, Subgraph, compose
+from twinmesh_federation import (
+    CompositionFailed,
+    ExecutionHooks,
+    Executor,
+    GraphQLRequest,
+    Subgraph,
+    compose,
+)
+from twinmesh_federation.selection import Field, parse_field_set
 from twinmesh_federation.testing import LocalSubgraph, LocalSubgraphs
 
+EXAMPLES = int(os.environ.get("TWINMESH_SPLIT_EXAMPLES", "120"))
 OBJECTS = 3
+LABEL = "next"
+DIRECTIVES = (
+    "key", "shareable", "external", "requires", "provides", "override", "interfaceObject",
+    "inaccessible",
+)  # fmt: skip
 HEADER = (
-    'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", '
-    '"@shareable", "@external", "@requires", "@provides", "@override", "@interfaceObject"])\n'
+    'extend schema @link(url: "https://specs.apollo.dev/federation/v2.7", import: ['
+    + ", ".join(f'"@{name}"' for name in DIRECTIVES)
+    + "])\n"
 )
+SHARED = {
+    "Value": {"a": "Int", "b": "String!", "deep": "Value"},
+    "Place": {"x": "Int!", "y": "Int!"},
+}
+KEYS = {"id": ["id"], "code": ["code"], "id code": ["id", "code"], "place { x y }": ["place"]}
+COMMON = {"id": "ID!", "code": "String!", "place": "Place!", "label": "String", "size": "Int"}
+
+
+@dataclass
+class Def:
+    """A field as one subgraph declares it."""
+
+    shape: str
+    args: str = ""
+    marks: list = field(default_factory=list)
+
+    def text(self, name):
+        return f"{name}{self.args}: {self.shape}" + "".join(f" @{m}" for m in self.marks)
 
 
 class World:
@@ -25,284 +64,695 @@ class World:
         self.random = random.Random(seed)
         self.graphs = [f"g{n}" for n in range(self.random.randint(2, 4))]
         self.types = [f"T{n}" for n in range(self.random.randint(2, 4))]
-        self.fields = {}
+        self.named = sorted(self.random.sample(self.types, 2))
+        self.members = sorted(self.random.sample(self.types, 2))
         self.sdl = {g: defaultdict(dict) for g in self.graphs}
         self.keys = {g: {} for g in self.graphs}
-        self.members = sorted(self.random.sample(self.types, 2))
+        self.unresolvable = set()
+        self.unions = {}
+        self.interfaces = {}
+        self.fields = {t: dict.fromkeys(COMMON) | dict(COMMON) for t in self.types}
+        self.args = {}
+        self.allowed = {}
         self.requires = {}
-        self.by_interface = {}
         self.roots = {}
+        self.mutations = {}
+        self.withheld = {}
+        self.by_interface = {}
+        self.extras = []
+        self.interface_key = False
         self._draw()
 
+    # ------------------------------------------------------------------- drawing
+
+    def chance(self, probability):
+        return self.random.random() < probability
+
     def _draw(self):
+        self.interface_key = self.chance(0.5)
         for name in self.types:
-            self.fields[name] = {"id": "ID!", "code": "String!"}
             for n in range(self.random.randint(1, 4)):
-                self.fields[name][f"s{n}"] = self.random.choice(["Int", "String", "Int!", "[Int!]"])
+                shape = self.random.choice(["Int", "String", "Int!", "[Int!]", "Kind", "[[Kind!]]"])
+                self.fields[name][f"s{n}"] = shape
+                if self.chance(0.25):
+                    self.args[name, f"s{n}"] = "(n: Int = 1, k: Kind)"
             for n in range(self.random.randint(0, 2)):
                 target = self.random.choice([*self.types, "Value", "Any", "Named"])
                 shape = self.random.choice(["{}", "[{}]", "[{}!]!", "{}"])
                 self.fields[name][f"r{n}"] = shape.format(target)
-            self.fields[name]["label"] = "String"
+        if self.chance(0.75):
+            self._give_homes()
         for name in self.types:
-            for field in self.fields[name]:
-                if field in {"id", "code", "label"}:
+            for item in self.fields[name]:
+                if item in COMMON:
                     continue
-                count = 2 if self.random.random() < 0.25 else 1
-                owners = self.random.sample(self.graphs, min(count, len(self.graphs)))
-                for graph in owners:
-                    self.own(graph, name, field, shared=len(owners) > 1)
+                owners = self.random.sample(self.graphs, 2 if self.chance(0.25) else 1)
+                self.own(owners, name, item)
         for n in range(self.random.randint(2, 4)):
-            graph = self.random.choice(self.graphs)
-            target = self.random.choice([*self.types, "Any", "Named", "Value"])
-            shape = self.random.choice(["{}", "[{}!]!", "[{}]"]).format(target)
-            self.roots[f"q{n}"] = shape
-            self.need(graph, target)
-            self.sdl[graph]["Query"][f"q{n}"] = shape
+            self._root("Query", f"q{n}", self.roots)
+        for n in range(self.random.randint(0, 3)):
+            self._root("Mutation", f"m{n}", self.mutations)
+        self._mixed_root()
         self._require()
         self._provide()
-        self._interface_object()
+        self._override()
+        self._interface_objects()
+        self._sizes()
 
-    def own(self, graph, name, field, *, shared=False):
-        self.need(graph, name)
-        self.need(graph, base(self.fields[name][field]))
-        mark = " @shareable" if shared else ""
-        self.sdl[graph][name].setdefault(field, self.fields[name][field] + mark)
+    def _give_homes(self):
+        """Have one subgraph per type know all of its keys, so that it can be found from all."""
+        for name in self.types:
+            graph = self.random.choice(self.graphs)
+            self.keys[graph][name] = ["id", "code", "place { x y }"]
+            for text in self.keys[graph][name]:
+                self._declare_key(graph, name, text)
+
+    def _root(self, root, name, into):
+        target = self.random.choice([*self.types, "Any", "Named", "Value"])
+        shape = self.random.choice(["{}", "[{}!]!", "[{}]"]).format(target)
+        owners = self.random.sample(self.graphs, 2 if self.chance(0.2) and root == "Query" else 1)
+        into[name] = shape
+        for graph in owners:
+            self.need(graph, target)
+            marks = ["shareable"] if len(owners) > 1 else []
+            self.sdl[graph][root][name] = Def(shape, "(by: Int)", marks)
+        self._allow(root, name, owners, target)
+
+    def _mixed_root(self):
+        """A shared root of a value type that each subgraph knows a part of."""
+        if self.chance(0.4):
+            return
+        self.roots["mixed"] = self.random.choice(["Mixed", "[Mixed!]!"])
+        for graph in self.graphs:
+            self.sdl[graph]["Query"]["mixed"] = Def(self.roots["mixed"], "", ["shareable"])
+            self.sdl[graph]["Mixed"] = {
+                "same": Def("Int", "", ["shareable"]),
+                "inner": Def("Mixed", "", ["shareable"]),
+                f"of_{graph}": Def("String"),
+            }
+
+    def own(self, owners, name, item):
+        shape = self.fields[name][item]
+        for graph in owners:
+            self.need(graph, name)
+            self.need(graph, base(shape))
+            self.sdl[graph][name][item] = Def(
+                shape, self.args.get((name, item), ""), ["shareable"] if len(owners) > 1 else []
+            )
+        self._allow(name, item, owners, base(shape))
+
+    def _allow(self, name, item, owners, target):
+        known = self.unions if target == "Any" else self.interfaces
+        if target in {"Any", "Named"}:
+            common = set.intersection(*(set(known[g]) for g in owners))
+            self.allowed[name, item] = sorted(common)
 
     def need(self, graph, name):
         """Have a graph know a type."""
         if name in self.types and name not in self.keys[graph]:
             self.keys[graph][name] = self.random.choice(
-                [["id"], ["id"], ["id", "code"], ["code"], ["id code"]]
-            )
-            for key in {k for text in self.keys[graph][name] for k in text.split()}:
-                self.sdl[graph][name][key] = self.fields[name][key]
-        elif name == "Value":
-            self.sdl[graph]["Value"] = {"a": "Int @shareable", "b": "String! @shareable"}
-        elif name in {"Any", "Named"}:
-            self.sdl[graph][name] = {"label": "String"}
-            for member in self.members:
+                [["id"], ["id"], ["id", "code"], ["code"], ["id code"], ["id", "place { x y }"],
+                 ["place { x y }", "code"]]
+            )  # fmt: skip
+            for text in self.keys[graph][name]:
+                self._declare_key(graph, name, text)
+        elif name in SHARED:
+            for item, shape in SHARED[name].items():
+                self.sdl[graph][name][item] = Def(shape, "", ["shareable"])
+        elif name == "Any" and graph not in self.unions:
+            few = self.chance(0.3)
+            self.unions[graph] = [self.random.choice(self.members)] if few else self.members
+            for member in self.unions[graph]:
                 self.need(graph, member)
-                if name == "Named":
-                    self.sdl[graph][member]["label"] = "String @shareable"
+        elif name == "Named" and graph not in self.interfaces:
+            few = self.chance(0.3) and not self.interface_key
+            members = [self.random.choice(self.named)] if few else self.named
+            self.interfaces[graph] = members
+            self.sdl[graph]["Named"]["label"] = Def("String")
+            if self.interface_key:
+                self.sdl[graph]["Named"]["id"] = Def("ID!")
+            for member in members:
+                self.need(graph, member)
+                self.sdl[graph][member]["label"] = Def("String", "", ["shareable"])
+                if self.interface_key and "id" not in self.keys[graph][member]:
+                    self.keys[graph][member].append("id")
+                    self._declare_key(graph, member, "id")
+
+    def _declare_key(self, graph, name, text):
+        for part in KEYS[text]:
+            if part == "place":
+                self.need(graph, "Place")
+                self.sdl[graph][name][part] = Def("Place!", "", ["shareable"])
+            else:
+                self.sdl[graph][name].setdefault(part, Def(COMMON[part], "", ["shareable"]))
+
+    def _sizes(self):
+        """A field that the interface has in some subgraphs, and its types there."""
+        if not self.interfaces or self.chance(0.4):
+            return
+        carriers = [g for g in self.interfaces if self.chance(0.6)] or [next(iter(self.interfaces))]
+        told = set()
+        for graph in carriers:
+            self.sdl[graph]["Named"]["size"] = Def("Int")
+            for member in self.interfaces[graph]:
+                self.sdl[graph][member]["size"] = Def("Int", "", ["shareable"])
+                told.add(member)
+        for member in set(self.named) - told:
+            graph = self.random.choice([g for g in self.graphs if member in self.keys[g]] or ["g0"])
+            self.need(graph, member)
+            self.sdl[graph][member]["size"] = Def("Int", "", ["shareable"])
 
     def _require(self):
         for name in self.types:
-            scalars = [f for f in self.fields[name] if f.startswith("s")]
-            field = self.random.choice(scalars)
-            owners = [g for g in self.graphs if field in self.sdl[g][name]]
-            others = [g for g in self.graphs if g not in owners]
-            if not others or self.random.random() < 0.3:
+            for number in range(self.random.choice([0, 1, 1, 2])):
+                text = self._requirement(name)
+                if text is None:
+                    continue
+                parts = parse_field_set(text)
+                needed = {s.name for s in parts}
+                others = [
+                    g
+                    for g in self.graphs
+                    if not any(
+                        n in self.sdl[g][name] and "external" not in self.sdl[g][name][n].marks
+                        for n in needed
+                    )
+                ]
+                if not others:
+                    continue
+                graph = self.random.choice(others)
+                self.need(graph, name)
+                self._declare_external(graph, name, parts)
+                computed = f"computed{number}"
+                self.fields[name][computed] = "String"
+                self.sdl[graph][name][computed] = Def(
+                    "String", "", [f'requires(fields: "{text}")'.replace("~", '\\"')]
+                )
+                self.requires[name, computed] = text
+
+    def _requirement(self, name):
+        usable = [
+            f for f in self.fields[name] if f[0] in "sr" and f[1:].isdigit() or f == "computed0"
+        ]
+        item = self.random.choice(usable)
+        shape = self.fields[name][item]
+        target = base(shape)
+        if target in self.types:
+            inner = [f for f in self.fields[target] if f[0] == "s" and f[1:].isdigit()]
+            return f"{item} {{ {self.random.choice(inner)} }}"
+        if target == "Value":
+            return f"{item} {{ a deep {{ b }} }}"
+        if target == "Any":
+            parts = " ".join(f"... on {m} {{ s0 }}" for m in self.members)
+            return f"{item} {{ {parts} }}"
+        if target == "Named":
+            return f"{item} {{ label }}"
+        if (name, item) in self.args and self.chance(0.8):
+            return f"{item}(n: {self.random.randint(2, 4)})"
+        others = [f for f in usable if f != item and f[0] == "s" and f[1:].isdigit()]
+        return f"{item} {self.random.choice(others)}" if others and self.chance(0.3) else item
+
+    def _declare_external(self, graph, name, parts):
+        for selection in parts:
+            if not isinstance(selection, Field):
+                self.need(graph, selection.type_name)
+                self._declare_external(graph, selection.type_name, selection.selections)
                 continue
-            graph = self.random.choice(others)
-            self.need(graph, name)
-            self.sdl[graph][name][field] = self.fields[name][field] + " @external"
-            self.fields[name]["computed"] = "String"
-            self.sdl[graph][name]["computed"] = f'String @requires(fields: "{field}")'
-            self.requires[name] = field
+            item = selection.name
+            shape = self.fields.get(name, SHARED.get(name, {})).get(item) or "String"
+            if name == "Named" or name in SHARED:
+                continue
+            self.need(graph, base(shape))
+            if item not in self.sdl[graph][name]:
+                self.sdl[graph][name][item] = Def(
+                    shape, self.args.get((name, item), ""), ["external"]
+                )
+            if selection.selections is not None:
+                self._declare_external(graph, base(shape), selection.selections)
 
     def _provide(self):
         for graph in self.graphs:
-            for root, shape in list(self.sdl[graph]["Query"].items()):
-                name = base(shape)
-                if name not in self.types or self.random.random() < 0.5:
+            places = [("Query", f) for f in self.sdl[graph]["Query"]]
+            places += [
+                (t, f)
+                for t in self.types
+                for f, d in self.sdl[graph][t].items()
+                if f[0] == "r" and "external" not in d.marks
+            ]
+            for name, item in places:
+                given_by = self.sdl[graph][name][item]
+                target = base(given_by.shape)
+                if self.chance(0.4):
                     continue
-                for field in self.fields[name]:
-                    text = self.sdl[graph][name].get(field)
-                    shared = [
-                        g for g in self.graphs if "@shareable" in self.sdl[g][name].get(field, "")
+                if target in self.types:
+                    text = self._provision(graph, target)
+                elif target == "Any":
+                    texts = [
+                        f"... on {m} {{ {t} }}"
+                        for m in self.unions[graph]
+                        if (t := self._provision(graph, m))
                     ]
-                    if field.startswith("s") and text is None and shared:
-                        self.sdl[graph][name][field] = self.fields[name][field] + " @external"
-                        self.sdl[graph]["Query"][root] = f'{shape} @provides(fields: "{field}")'
-                        break
+                    text = " ".join(texts)
+                else:
+                    continue
+                if text:
+                    given_by.marks.append(f'provides(fields: "{text}")')
 
-    def _interface_object(self):
-        """Let a graph that knows no implementation add a field to all of them."""
-        if not any("Named" in self.sdl[g] for g in self.graphs) or self.random.random() < 0.4:
+    def _provision(self, graph, target, depth=1):
+        """Choose a field that others share, declare it @external here, and name it."""
+        for item in self.fields[target]:
+            shared = [g for g in self.graphs if "shareable" in marks(self.sdl[g][target].get(item))]
+            here = self.sdl[graph][target].get(item)
+            if item in COMMON or not shared or (here and "external" not in here.marks):
+                continue
+            shape = self.fields[target][item]
+            if (target, item) in self.args:
+                continue
+            if item[0] == "r":
+                if base(shape) not in self.types or depth == 0:
+                    continue
+                self.need(graph, base(shape))
+                below = self._provision(graph, base(shape), depth - 1)
+                if not below:
+                    continue
+                self.sdl[graph][target][item] = Def(shape, "", ["external"])
+                return f"{item} {{ {below} }}"
+            if item[0] == "s":
+                self.sdl[graph][target][item] = Def(shape, "", ["external"])
+                return item
+        return ""
+
+    def _override(self):
+        for name in self.types:
+            for item in list(self.fields[name]):
+                if item in COMMON or item.startswith("computed") or self.chance(0.8):
+                    continue
+                holders = [g for g in self.graphs if item in self.sdl[g][name]]
+                if len(holders) != 1 or self.sdl[holders[0]][name][item].marks:
+                    continue
+                target = base(self.fields[name][item])
+                if target in {"Any", "Named"}:
+                    continue
+                others = [g for g in self.graphs if g not in holders]
+                graph = self.random.choice(others)
+                labelled = self.chance(0.5)
+                self.need(graph, name)
+                self.need(graph, target)
+                label = f', label: "{LABEL}"' if labelled else ""
+                self.sdl[graph][name][item] = Def(
+                    self.fields[name][item],
+                    self.args.get((name, item), ""),
+                    [f'override(from: "{holders[0]}"{label})'],
+                )
+                self.withheld[holders[0], name, item] = "on" if labelled else "always"
+                if labelled:
+                    self.withheld[graph, name, item] = "off"
+
+    def _interface_objects(self):
+        """Let graphs that know no implementation add fields to all of them."""
+        if not self.interface_key or not self.interfaces:
             return
-        graph = "extra"
-        self.graphs.append(graph)
-        self.sdl[graph] = defaultdict(dict)
-        self.keys[graph] = {}
-        self.by_interface = {"bonus": "String"}
-        keyed = [g for g in self.graphs if "Named" in self.sdl[g]]
-        for other in keyed:
-            self.sdl[other]["Named"]["id"] = "ID!"
-            for member in self.members:
-                if "id" not in self.keys[other][member]:
-                    self.keys[other][member] = [*self.keys[other][member], "id"]
-                    self.sdl[other][member]["id"] = "ID!"
+        for n in range(self.random.choice([0, 1, 1, 2])):
+            self.extras.append(f"x{n}")
+            self.by_interface[f"bonus{n}"] = f"x{n}"
+            if self.chance(0.5):
+                self.by_interface[f"greeting{n}"] = f"x{n}"
 
     # ------------------------------------------------------------------- texts
 
+    def all_graphs(self):
+        return [*self.graphs, *self.extras]
+
     def subgraph(self, graph):
-        if graph == "extra":
+        if graph in self.extras:
+            fields = "id: ID!"
+            for name, owner in self.by_interface.items():
+                if owner == graph and name.startswith("bonus"):
+                    fields += f" {name}: String"
+                elif owner == graph:
+                    fields += f' {name}: String @requires(fields: "label") label: String @external'
             return HEADER + (
-                'type Named @key(fields: "id") @interfaceObject { id: ID! bonus: String }\n'
-                "type Query { anyNamed: [Named!]! }"
+                f'type Named @key(fields: "id") @interfaceObject {{ {fields} }}\n'
+                f"type Query {{ any_{graph}: [Named!]! }}"
             )
-        parts = [HEADER]
+        parts = [HEADER, "enum Kind { RED GREEN }"]
         for name, fields in self.sdl[graph].items():
-            lines = " ".join(f"{f}: {t}" for f, t in fields.items())
-            if name == "Any":
-                parts.append(f"union Any = {' | '.join(self.members)}")
-            elif name == "Named":
-                key = ' @key(fields: "id")' if self.by_interface else ""
+            lines = " ".join(d.text(f) for f, d in fields.items())
+            if name == "Named":
+                key = ' @key(fields: "id")' if self.interface_key else ""
                 parts.append(f"interface Named{key} {{ {lines} }}")
             elif fields:
                 keys = "".join(f' @key(fields: "{k}")' for k in self.keys[graph].get(name, ()))
-                named = name in self.members and "Named" in self.sdl[graph]
+                named = name in self.interfaces.get(graph, ())
                 parts.append(
                     f"type {name}{' implements Named' if named else ''}{keys} {{ {lines} }}"
                 )
+        if graph in self.unions:
+            parts.append(f"union Any = {' | '.join(self.unions[graph])}")
         return "\n".join(parts)
 
     # ------------------------------------------------------------------ values
 
-    def value(self, source, field, shape):
+    def value(self, source, item, shape, args=None):
         """Return a field's value, the same in every subgraph."""
         name, number = source
-        seed = sum(map(ord, name + field)) * 7 + number
-        if field == "id":
+        seed = sum(map(ord, name + item)) * 7 + number
+        if args:
+            seed += 100 * sum(v if isinstance(v, int) else len(str(v)) for v in args.values() if v)
+        if item == "id":
             return f"{name}-{number}"
-        if field == "code":
+        if item == "code":
             return f"code:{name}:{number}"
-        if field == "label":
+        if item == "label":
             return f"label of {name} {number}"
-        if field == "bonus":
-            return f"bonus of {name} {number}"
+        if item == "place":
+            return ("Place", sum(map(ord, name)) * 10 + number)
+        if item.startswith("bonus"):
+            return f"{item} of {name} {number}"
+        allowed = self.allowed.get((name, item))
+        if allowed == []:
+            return [] if shape.startswith("[") else None
         if shape.endswith("!"):
-            return self.present(seed, shape[:-1])
-        return None if seed % 5 == 0 else self.present(seed, shape)
+            return self.present(seed, shape[:-1], allowed)
+        return None if seed % 5 == 0 else self.present(seed, shape, allowed)
 
-    def present(self, seed, shape):
+    def present(self, seed, shape, allowed):
         if shape.startswith("["):
             inner = shape[1:-1]
             plain = inner.removesuffix("!")
-            return [self.present(seed + k, plain) for k in range(seed % 4)]
-        if shape in self.types:
+            return [self.present(seed + k, plain, allowed) for k in range(seed % 4)]
+        if shape in self.types or shape in {"Value", "Mixed"}:
             return (shape, seed % OBJECTS)
         if shape in {"Any", "Named"}:
-            return (self.members[seed % 2], seed % OBJECTS)
-        if shape == "Value":
-            return ("Value", seed % OBJECTS)
-        return seed if shape == "Int" else f"text {seed}"
+            return (allowed[seed % len(allowed)], seed % OBJECTS)
+        return {"Int": seed, "Kind": "RED" if seed % 2 else "GREEN"}.get(shape, f"text {seed}")
 
-    def everything(self):
-        return [(m, n) for m in self.members for n in range(OBJECTS)]
-
-    def resolve(self, source, field):
+    def resolve(self, source, item, args=None):
         if source is None or source == {}:
-            if field == "anyNamed":
-                return self.everything()
-            return self.value(("Query", 0), field, self.roots[field])
-        name = source[0]
+            if item.startswith("any_"):
+                return [(m, n) for m in self.named for n in range(OBJECTS)]
+            if item in self.mutations:
+                return self.value(("Mutation", 0), item, self.mutations[item], args)
+            return self.value(("Query", 0), item, self.roots[item], args)
+        name, number = source[0], source[1]
         if name == "Value":
-            return source[1] if field == "a" else f"b{source[1]}"
-        if field == "computed":
-            needed = self.requires[name]
-            return f"from {self.value(source, needed, self.fields[name][needed])}"
-        return self.value(source, field, self.fields[name].get(field, "String"))
+            return {"a": number, "b": f"b{number}"}.get(item) or (
+                ("Value", number - 1) if item == "deep" and number else None
+            )
+        if name == "Place":
+            return number if item == "x" else -number
+        if name == "Mixed":
+            if item == "inner":
+                return ("Mixed", number - 1) if number else None
+            return number if item == "same" else f"{item} {number}"
+        if (name, item) in self.requires:
+            parts = parse_field_set(self.requires[name, item])
+            return f"from {self.gather((name, number), parts)}"
+        if item.startswith("greeting"):
+            return f"hello {self.value((name, number), 'label', 'String')}"
+        return self.value((name, number), item, self.fields[name].get(item, "String"), args)
+
+    def gather(self, source, parts):
+        """Read what a requirement selects, as a representation would show it."""
+        if source is None:
+            return None
+        if isinstance(source, list):
+            return [self.gather(s, parts) for s in source]
+        found = {}
+        for part in parts:
+            if not isinstance(part, Field):
+                if part.type_name == source[0]:
+                    found.update(self.gather(source, part.selections))
+                continue
+            args = literal(part.args) or self.defaults(source[0], part)
+            value = self.resolve(source, part.name, args)
+            found[part.name] = self.gather(value, part.selections) if part.selections else value
+        return dict(sorted(found.items()))
+
+    def defaults(self, name, part):
+        return {"n": 1} if (name, part.name) in self.args else None
 
 
 class Seen(tuple):
-    """An object with the representation it was looked up by."""
+    """An object with the representation it was looked up by, and what was provided with it."""
 
-    given: dict
+    given = None
+    provided = ()
+
+
+def marks(definition):
+    return () if definition is None else definition.marks
+
+
+def literal(args):
+    return {"n": int(args.strip("()").split(":")[1])} if args else None
 
 
 def base(shape):
     return shape.strip("[]!").replace("]", "").replace("!", "")
 
 
-def local(world, graph):
-    sdl = world.subgraph(graph)
-    requires = {n: f for n, f in world.requires.items() if "computed" in world.sdl[graph][n]}
+def bare(value, parts):
+    """Read what a requirement selects from a representation, as `World.gather` does."""
+    if isinstance(value, list):
+        return [bare(v, parts) for v in value]
+    if value is None:
+        return None
+    found = {}
+    for part in parts:
+        if not isinstance(part, Field):
+            if value["__typename"] == part.type_name:
+                found.update(bare(value, part.selections))
+        elif part.selections:
+            found[part.name] = bare(value[part.name], part.selections)
+        else:
+            found[part.name] = value[part.name]
+    return dict(sorted(found.items()))
 
-    def resolve(source, info, **_):
-        field = info.field_name
-        if field == "computed":
-            return f"from {source.given[requires[source[0]]]}"
-        return world.resolve(source, field)
+
+def local(world, graph, labels):
+    sdl = world.subgraph(graph)
+    declared = world.sdl.get(graph, {})
+
+    def wrap(value, provided):
+        if isinstance(value, list):
+            return [wrap(v, provided) for v in value]
+        if isinstance(value, tuple):
+            seen = Seen(value[:2])
+            seen.provided = provided
+            return seen
+        return value
+
+    def check(source, name, item):
+        definition = declared.get(name, {}).get(item)
+        if "external" in marks(definition):
+            names = {s.name for s in provided_of(source, name)}
+            assert item in names, f"{graph}: {name}.{item} is external"
+        when = world.withheld.get((graph, name, item))
+        assert when is None or {
+            "always": False, "on": LABEL not in labels, "off": LABEL in labels,
+        }[when], f"{graph}: {name}.{item} is overridden"  # fmt: skip
+
+    def provided_of(source, name):
+        found = []
+        for part in getattr(source, "provided", ()):
+            if isinstance(part, Field):
+                found.append(part)
+            elif part.type_name == name:
+                found.extend(part.selections)
+        return found
+
+    def resolve(source, info, **args):
+        item, name = info.field_name, info.parent_type.name
+        check(source, name, item)
+        if (name, item) in world.requires and source:
+            parts = parse_field_set(world.requires[name, item])
+            needed = {s.name for s in parts if isinstance(s, Field)}
+            assert source.given is not None, f"{name}.{item} without a representation"
+            lacking = needed - set(source.given)
+            assert not lacking, f"{name}.{item} lacks {lacking}"
+            return f"from {bare(source.given, parts)}"
+        if item.startswith("greeting"):
+            return f"hello {source.given['label']}"
+        below = [
+            s for p in provided_of(source, name) if p.name == item for s in p.selections or ()
+        ]
+        for mark in marks(declared.get(name, {}).get(item)):
+            if mark.startswith("provides"):
+                below += parse_field_set(mark.split('"')[1]).items
+        return wrap(world.resolve(source, item, args), below)
 
     def resolve_entity(representation):
         name = representation["__typename"]
-        names = world.members if name == "Named" else [name]
-        for candidate in names:
+        for candidate in world.named if name == "Named" else [name]:
             for number in range(OBJECTS):
                 found = (candidate, number)
-                known = [key for key in ("id", "code") if key in representation]
-                if known and all(
-                    world.value(found, key, "ID!") == representation[key] for key in known
-                ):
+                known = [key for key in ("id", "code", "place") if key in representation]
+                if known and all(matches(world, found, k, representation[k]) for k in known):
                     seen = Seen(found)
                     seen.given = representation
                     return seen
         return None
 
     def resolve_type(source, _info):
-        return "Named" if graph == "extra" else source[0]
+        return "Named" if graph in world.extras else source[0]
 
     return LocalSubgraph(sdl, resolve, resolve_entity, resolve_type)
 
 
-def random_query(world, supergraph, rnd):
-    def select(name, depth):
-        info = supergraph.types[name]
-        parts = []
-        if info.kind in {"UNION", "INTERFACE"}:
-            parts.append("__typename")
-            parts += [
-                f"... on {member} {{ {select(member, depth)} }}"
-                for member in world.members
-                if rnd.random() < 0.7
-            ]
-        for field, item in info.fields.items():
-            if rnd.random() > (0.75 if depth > 1 else 0.5):
-                continue
-            target = supergraph.types[item.type.name]
-            # Members may give one key different shapes, which GraphQL would refuse.
-            alias = f"{name}_{field}: " if name in world.members else ""
-            if not target.is_composite:
-                parts.append(alias + field)
-            elif depth > 0:
-                parts.append(f"{alias}{field} {{ {select(item.type.name, depth - 1)} }}")
-        return " ".join(parts) or "__typename"
+def matches(world, found, key, given):
+    value = world.value(found, key, "ID!")
+    if key == "place":
+        return given.get("x", value[1]) == value[1] and given.get("y", -value[1]) == -value[1]
+    return value == given
 
-    return "{ " + select("Query", 4) + " }"
+
+class Asker:
+    """Draws an operation: aliases, arguments, variables, conditions, fragments of both kinds."""
+
+    def __init__(self, world, supergraph, rnd, *, tame):
+        self.world = world
+        self.supergraph = supergraph
+        self.rnd = rnd
+        self.tame = tame
+        self.fragments = []
+        self.used = {}
+        self.budget = 120
+
+    def operation(self):
+        kind, root = "query", "Query"
+        if self.world.mutations and self.rnd.random() < 0.25:
+            kind, root = "mutation", "Mutation"
+        text = self.select(root, 4)
+        types = {"yes": "Boolean!", "no": "Boolean!", "n": "Int", "k": "Kind"}
+        head = ", ".join(f"${name}: {types[name]}" for name in self.used)
+        variables = {n: v for n, v in self.used.items() if v is not None}
+        body = f"{kind} Q{f'({head})' if head else ''} {{ {text} }} {' '.join(self.fragments)}"
+        return body, variables
+
+    def condition(self):
+        if self.rnd.random() > 0.12:
+            return ""
+        name, word = self.rnd.choice(["yes", "no"]), self.rnd.choice(["include", "skip"])
+        self.used[name] = name == "yes"
+        return f" @{word}(if: ${name})"
+
+    def arguments(self, item):
+        given = []
+        for name in item.args:
+            if self.rnd.random() < 0.5:
+                continue
+            if name == "k":
+                self.used["k"] = "RED"
+                given.append(f"k: {self.rnd.choice(['GREEN', '$k'])}")
+            else:
+                self.used["n"] = 3
+                given.append(f"{name}: {self.rnd.choice(['2', '3', '$n'])}")
+        return f"({', '.join(given)})" if given else ""
+
+    def select(self, name, depth):
+        info = self.supergraph.types[name]
+        parts = []
+        if info.is_abstract:
+            parts.append(self.rnd.choice(["__typename", "kind: __typename", ""]))
+            among = sorted(self.supergraph.possible[name])
+            if name != "Named":
+                among.append("Named")
+            among = [a for a in among if a in self.supergraph.types]
+            parts += [
+                f"... on {member}{self.condition()} {{ {self.select(member, depth)} }}"
+                for member in among
+                if self.supergraph.possible[member] & self.supergraph.possible[name]
+                and self.rnd.random() < 0.6
+            ]
+        for item in info.fields.values():
+            self.budget -= 1
+            if self.rnd.random() > (0.75 if depth > 2 else 0.45) or self.budget < 0:
+                continue
+            parts.append(self.field(name, item, depth))
+        if self.rnd.random() < 0.15 and parts:
+            parts.append(f"...{self.condition()} {{ {' '.join(parts[-1:])} }}")
+        if self.rnd.random() < 0.1 and any(parts):
+            fragment = f"F{len(self.fragments)}"
+            self.fragments.append(f"fragment {fragment} on {name} {{ {' '.join(parts)} }}")
+            return f"...{fragment}{self.condition()}"
+        return " ".join(p for p in parts if p) or "__typename"
+
+    def field(self, name, item, depth):
+        args = self.arguments(item)
+        # Members may give one key different shapes, which GraphQL would refuse.
+        alias = f"{name}_{item.name}: " if self.tame else ""
+        if self.tame and args:
+            alias = f"{name}_{item.name}_{len(self.fragments)}_{self.budget}: "
+        elif self.rnd.random() < 0.1:
+            alias = f"{self.rnd.choice(['id', 's0', 'other', item.name])}: "
+        head = alias + item.name + args + self.condition()
+        target = self.supergraph.types[item.type.name]
+        if not target.is_composite:
+            return head
+        below = self.select(item.type.name, depth - 1) if depth > 0 else "__typename"
+        return f"{head} {{ {below} }}"
+
+
+def random_operation(world, supergraph, seed):
+    """Draw operations until one is valid; the last resort gives every key a name of its own."""
+    rnd = random.Random(seed)
+    for tame in (False, False, False, True, True):
+        text, variables = Asker(world, supergraph, rnd, tame=tame).operation()
+        document = parse(text)
+        if not validate(supergraph.api_schema, document):
+            return text, document, variables
+    return None
+
+
+class Labels(ExecutionHooks):
+    def __init__(self, labels):
+        self.labels = labels
+
+    def override_labels(self, context):
+        return self.labels
+
+
+def check(seed):
+    """Compare one world's federated answer with the monolith's."""
+    world = World(seed)
+    subgraphs = [Subgraph(g, f"http://{g}", world.subgraph(g)) for g in world.all_graphs()]
+    composition = compose(subgraphs)
+    if isinstance(composition, CompositionFailed):
+        codes = {e.code for e in composition.errors}
+        assert codes <= {"SATISFIABILITY_ERROR"}, (composition.errors, [s.sdl for s in subgraphs])
+        return "unsatisfiable"
+    supergraph = composition.supergraph
+    drawn = random_operation(world, supergraph, seed)
+    if drawn is None:
+        return "invalid"
+    query, document, variables = drawn
+    expected = execute_sync(
+        supergraph.api_schema,
+        document,
+        root_value={},
+        variable_values=variables,
+        field_resolver=lambda source, info, **args: world.resolve(source, info.field_name, args),
+        type_resolver=lambda source, _info, _type: source[0],
+    )
+    assert not expected.errors, (expected.errors, query)
+    labels = frozenset({LABEL}) if seed % 2 else frozenset()
+    client = LocalSubgraphs({g: local(world, g, labels) for g in world.all_graphs()})
+    executor = Executor(supergraph, client, hooks=Labels(labels))
+
+    result = asyncio.run(executor.execute(GraphQLRequest(query, variables=variables)))
+
+    told = (seed, query, variables, [s.sdl for s in subgraphs])
+    assert not result.errors, (result.errors, *told)
+    assert result.data == expected.data, told
+    return "equal"
 
 
 @settings(
-    max_examples=120,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 @given(st.integers(min_value=0, max_value=2**32))
 def test_a_federated_answer_is_the_monoliths(seed):
-    world = World(seed)
-    subgraphs = [Subgraph(g, f"http://{g}", world.subgraph(g)) for g in world.graphs]
-    composition = compose(subgraphs)
-    if isinstance(composition, CompositionFailed):
-        codes = {e.code for e in composition.errors}
-        assert codes <= {"SATISFIABILITY_ERROR"}, (composition.errors, subgraphs)
-        return
-    rnd = random.Random(seed)
-    query = random_query(world, composition.supergraph, rnd)
-    document = parse(query)
-    schema = composition.supergraph.api_schema
-    assert not validate(schema, document)
-    expected = execute_sync(
-        schema,
-        document,
-        root_value={},
-        field_resolver=lambda source, info, **_: world.resolve(source, info.field_name),
-        type_resolver=lambda source, _info, _type: source[0],
-    )
-    assert not expected.errors, expected.errors
-
-    client = LocalSubgraphs({g: local(world, g) for g in world.graphs})
-    result = asyncio.run(Executor(composition.supergraph, client).execute(GraphQLRequest(query)))
-
-    assert not result.errors, (result.errors, query, [s.sdl for s in subgraphs])
-    assert result.data == expected.data, (query, [s.sdl for s in subgraphs])
+    check(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,7 +39,7 @@ class Step:
     graph: str
     path: Path
     tree: Tree | None
-    cases: dict[tuple[frozenset[str] | None, str], Case] = field(default_factory=dict)
+    cases: dict[tuple[frozenset[str] | None, str, int], Case] = field(default_factory=dict)
     depends_on: set[int] = field(default_factory=set)
     conditions: dict[Conditions, None] = field(default_factory=dict)
 
@@ -185,10 +186,7 @@ class StepBuilder:
         step = self._entity_step(at.path, move.graph, dependencies)
         step.depends_on |= dependencies
         self._note_conditions(step, hop, conditions)
-        case = self._case(step, at, move)
-        for item in fields:
-            known = case.representation.get((item.name, item.data_key))
-            case.representation[item.name, item.data_key] = _merged(known, item)
+        case = self._case(step, at, move, fields)
         inner = Position(at.path, at.keys, move.target, move.graph, step, case.tree, at.types)
         if self._supergraph.types[move.target].is_abstract and not (
             self._supergraph.is_interface_object(move.target, move.graph)
@@ -215,12 +213,20 @@ class StepBuilder:
         known.append(step)
         return step
 
-    def _case(self, step: Step, at: Position, move: Move) -> Case:
-        key = (at.types, move.target)
-        case = step.cases.get(key)
-        if case is None:
-            case = step.cases[key] = Case(at.types, move)
-        return case
+    @staticmethod
+    def _case(step: Step, at: Position, move: Move, fields: list[RepresentationField]) -> Case:
+        """Return the case that represents these fields; one field has one value in each."""
+        number = 0
+        while True:
+            key = (at.types, move.target, number)
+            case = step.cases.get(key)
+            if case is None:
+                case = step.cases[key] = Case(at.types, move)
+            merged = _all_merged(tuple(case.representation.values()), fields)
+            if merged is not None:
+                case.representation = {(f.name, f.data_key): f for f in merged}
+                return case
+            number += 1
 
     @staticmethod
     def _note_conditions(step: Step, hop: Hop, conditions: Conditions) -> None:
@@ -323,15 +329,35 @@ def _joined(outer: Conditions, own: Conditions) -> Conditions:
     return tuple(sorted({*outer, *own})) if own else outer
 
 
-def _merged(known: RepresentationField | None, item: RepresentationField) -> RepresentationField:
-    if known is None:
-        return item
+def _all_merged(
+    known: tuple[RepresentationField, ...], more: Iterable[RepresentationField]
+) -> tuple[RepresentationField, ...] | None:
+    """Join representations; None if one field of an object would need two values."""
+    merged = {(f.name, f.data_key): f for f in known}
+    for item in more:
+        if any(
+            name == item.name and key != item.data_key and _meet(other.on, item.on)
+            for (name, key), other in merged.items()
+        ):
+            return None
+        same = merged.get((item.name, item.data_key))
+        joined = item if same is None else _merged(same, item)
+        if joined is None:
+            return None
+        merged[item.name, item.data_key] = joined
+    return tuple(merged.values())
+
+
+def _meet(first: frozenset[str] | None, second: frozenset[str] | None) -> bool:
+    return first is None or second is None or bool(first & second)
+
+
+def _merged(known: RepresentationField, item: RepresentationField) -> RepresentationField | None:
     below = known.below
     if item.below is not None:
-        by_key = {(b.name, b.data_key): b for b in known.below or ()}
-        for b in item.below:
-            by_key[b.name, b.data_key] = _merged(by_key.get((b.name, b.data_key)), b)
-        below = tuple(by_key.values())
+        below = _all_merged(known.below or (), item.below)
+        if below is None:
+            return None
     on = None if known.on is None or item.on is None else known.on | item.on
     return RepresentationField(item.name, item.data_key, known.key_part or item.key_part, below, on)
 

@@ -11,7 +11,7 @@ from graphql import DocumentNode, print_ast
 
 from twinmesh_federation.planning import plan as nodes
 from twinmesh_federation.planning.access import Denied, without
-from twinmesh_federation.planning.build import MAX_STEPS, Step, StepBuilder
+from twinmesh_federation.planning.build import MAX_STEPS, Case, Step, StepBuilder
 from twinmesh_federation.planning.decision import Decider
 from twinmesh_federation.planning.errors import PlanLimitError
 from twinmesh_federation.planning.operation import Operation, normalise, select_operation
@@ -235,8 +235,7 @@ class _Batcher:
 
     def _entries(self, group: list[Step], ids: dict[int, int]) -> tuple[EntityEntry, ...]:
         merged: dict[tuple[object, ...], EntityEntry] = {}
-        for step in group:
-            entry = self._entry(step, ids)
+        for entry in (self._entry(s, cases, ids) for s in group for cases in self._apart(s)):
             key = (entry.cases, entry.conditions)
             known = merged.get(key)
             if known is None:
@@ -254,14 +253,31 @@ class _Batcher:
             replace(entry, alias=f"_e{n}", variable=f"_r{n}") for n, entry in enumerate(found)
         )
 
-    def _entry(self, step: Step, ids: dict[int, int]) -> EntityEntry:
+    def _apart(self, step: Step) -> list[list[Case]]:
+        """Part the cases that one `_entities` field would confuse.
+
+        Two selections under one type condition both apply to every representation of the type,
+        be it meant for the one or the other.
+        """
+        parts: list[list[Case]] = [[]]
+        seen: dict[str, int] = {}
+        for case in step.cases.values():
+            target = case.move.target
+            number = seen.get(target, 0)
+            seen[target] = number + 1
+            if number == len(parts):
+                parts.append([])
+            parts[number].append(case)
+        return parts
+
+    def _entry(self, step: Step, among: list[Case], ids: dict[int, int]) -> EntityEntry:
         joined = Tree()
-        for number, case in enumerate(step.cases.values()):
+        for number, case in enumerate(among):
             joined.fragments[f"{case.move.target}#{number}", ()] = case.tree
         renames = tuple(alias_conflicts(joined))
         used: dict[str, None] = {}
         cases = []
-        for case in step.cases.values():
+        for case in among:
             case.tree.variables(used)
             target = self._supergraph.types[case.move.target]
             interface_object = self._supergraph.is_interface_object(target.name, step.graph)
