@@ -18,7 +18,9 @@ from twinmesh_federation import (
     CompositionFailed,
     ExecutionHooks,
     Executor,
+    ExecutorOptions,
     GraphQLRequest,
+    Limits,
     Subgraph,
     compose,
 )
@@ -81,6 +83,7 @@ class World:
         self.by_interface = {}
         self.extras = []
         self.interface_key = False
+        self.mixed_one = {}
         self._draw()
 
     # ------------------------------------------------------------------- drawing
@@ -113,6 +116,7 @@ class World:
         for n in range(self.random.randint(0, 3)):
             self._root("Mutation", f"m{n}", self.mutations)
         self._mixed_root()
+        self._mixed_fields()
         self._require()
         self._provide()
         self._override()
@@ -150,6 +154,24 @@ class World:
                 "inner": Def("Mixed", "", ["shareable"]),
                 f"of_{graph}": Def("String"),
             }
+
+    def _mixed_fields(self):
+        """Fields of a value type without a key, of which each subgraph knows another part."""
+        for name in self.types:
+            owners = [g for g in self.graphs if name in self.keys[g]]
+            if len(owners) < 2 or self.chance(0.6):
+                continue
+            target = f"MixOf{name}"
+            self.fields[name]["mix"] = self.random.choice([target, f"[{target}]", f"{target}!"])
+            inner = self.mixed_one[target] = self.random.choice(self.types)
+            for graph in owners:
+                self.sdl[graph][name]["mix"] = Def(self.fields[name]["mix"], "", ["shareable"])
+                self.sdl[graph][target] = {
+                    "same": Def("Int", "", ["shareable"]),
+                    f"of_{graph}": Def("String"),
+                }
+                if inner in self.keys[graph]:
+                    self.sdl[graph][target]["one"] = Def(inner, "", ["shareable"])
 
     def own(self, owners, name, item):
         shape = self.fields[name][item]
@@ -441,7 +463,7 @@ class World:
             inner = shape[1:-1]
             plain = inner.removesuffix("!")
             return [self.present(seed + k, plain, allowed) for k in range(seed % 4)]
-        if shape in self.types or shape in {"Value", "Mixed"}:
+        if shape in self.types or shape[:3] in {"Val", "Mix"}:
             return (shape, seed % OBJECTS)
         if shape in {"Any", "Named"}:
             return (allowed[seed % len(allowed)], seed % OBJECTS)
@@ -461,9 +483,11 @@ class World:
             )
         if name == "Place":
             return number if item == "x" else -number
-        if name == "Mixed":
+        if name.startswith("Mix"):
             if item == "inner":
                 return ("Mixed", number - 1) if number else None
+            if item == "one":
+                return (self.mixed_one[name], number)
             return number if item == "same" else f"{item} {number}"
         if (name, item) in self.requires:
             parts = parse_field_set(self.requires[name, item])
@@ -738,7 +762,8 @@ def check(seed):
     assert not expected.errors, (expected.errors, query)
     labels = frozenset({LABEL}) if seed % 2 else frozenset()
     client = LocalSubgraphs({g: local(world, g, labels) for g in world.all_graphs()})
-    executor = Executor(supergraph, client, hooks=Labels(labels))
+    options = ExecutorOptions(limits=Limits(aliases=10_000))
+    executor = Executor(supergraph, client, hooks=Labels(labels), options=options)
 
     result = asyncio.run(executor.execute(GraphQLRequest(query, variables=variables)))
 

@@ -18,6 +18,9 @@ MAX_PLACED: Final = 100_000
 """Fields and type conditions over all fetches of a plan."""
 MAX_NESTED_REQUIREMENTS: Final = 64
 
+CaseKey = tuple[frozenset[str] | None, str, Conditions, int]
+"""Run-time types, what they are looked up as, when the representation is complete, a number."""
+
 _Registry = dict[tuple[str, ...], dict[str, set[tuple[str, str]]]]
 
 
@@ -39,7 +42,7 @@ class Step:
     graph: str
     path: Path
     tree: Tree | None
-    cases: dict[tuple[frozenset[str] | None, str, int], Case] = field(default_factory=dict)
+    cases: dict[CaseKey, Case] = field(default_factory=dict)
     depends_on: set[int] = field(default_factory=set)
     conditions: dict[Conditions, None] = field(default_factory=dict)
 
@@ -186,7 +189,7 @@ class StepBuilder:
         step = self._entity_step(at.path, move.graph, dependencies)
         step.depends_on |= dependencies
         self._note_conditions(step, hop, conditions)
-        case = self._case(step, at, move, fields)
+        case = self._case(step, at, move, needed_if if hop.requires else (), fields)
         inner = Position(at.path, at.keys, move.target, move.graph, step, case.tree, at.types)
         if self._supergraph.types[move.target].is_abstract and not (
             self._supergraph.is_interface_object(move.target, move.graph)
@@ -214,11 +217,21 @@ class StepBuilder:
         return step
 
     @staticmethod
-    def _case(step: Step, at: Position, move: Move, fields: list[RepresentationField]) -> Case:
-        """Return the case that represents these fields; one field has one value in each."""
+    def _case(
+        step: Step,
+        at: Position,
+        move: Move,
+        needed_if: Conditions,
+        fields: list[RepresentationField],
+    ) -> Case:
+        """Return the case that represents these fields; one field has one value in each.
+
+        What is required only under conditions stands apart: where they do not hold, the rest
+        must still be looked up.
+        """
         number = 0
         while True:
-            key = (at.types, move.target, number)
+            key = (at.types, move.target, needed_if, number)
             case = step.cases.get(key)
             if case is None:
                 case = step.cases[key] = Case(at.types, move)

@@ -541,6 +541,7 @@ class Decider:
         """Choose hops for what the site itself cannot answer: few fetches, forced ones first."""
         moves = self.moves(type_name, graph)
         chosen: dict[tuple[str, str], list[_Split]] = {}
+        visited: set[tuple[str, str]] = set()
         pending = list(rest)
         while pending:
             options = [(s, self._options(s, type_name, graph, moves)) for s in pending]
@@ -550,10 +551,16 @@ class Decider:
                 options = [(s, found) for s, found in options if found]
             if not options:
                 break
-            pending = self._choose(options, chosen, moves)
+            pending = self._choose(options, chosen, visited, moves)
+            for site, splits in chosen.items():
+                visited |= {site, *moves[site].via}
+                for requires in {id(r): r for s in splits for r in s.requires}.values():
+                    for hop in self.decide(requires, type_name, graph).hops:
+                        visited |= {hop.move.site, *hop.move.via}
         for site, splits in chosen.items():
             decision.hops.extend(self._hops(moves[site], splits))
         self._relocate(decision, moves)
+        self._spread(decision, type_name)
         taken = set(chosen)
         for site in chosen:
             taken |= moves[site].via
@@ -599,9 +606,13 @@ class Decider:
         self,
         options: list[tuple[Selection, dict[tuple[str, str], _Split]]],
         chosen: dict[tuple[str, str], list[_Split]],
+        visited: set[tuple[str, str]],
         moves: dict[tuple[str, str], Move],
     ) -> list[Selection]:
-        """Take one more site, give it what it answers best, and return what remains."""
+        """Take one more site, give it what it answers best, and return what remains.
+
+        Sites visited anyway, for keys and requirements, cost no step of their own.
+        """
         full = {
             id(s): {site: split for site, split in found.items() if not split.rest}
             for s, found in options
@@ -615,7 +626,7 @@ class Decider:
         order = {site: number for number, site in enumerate(moves)}
 
         def price(site: tuple[str, str]) -> tuple[int, ...]:
-            steps = 0 if site in chosen else 1 + len(moves[site].via - chosen.keys())
+            steps = 0 if site in visited else 1 + len(moves[site].via - visited)
             covered = sum(1 for s, _ in options if site in full[id(s)])
             nested = among[site].decision.cost
             left = _leaves(among[site].rest)
@@ -630,7 +641,7 @@ class Decider:
                 assert split is not None
                 taken.append(split)
                 remaining.extend(split.rest)
-            elif split is None or split.rest or self._dearer(split, full[id(other)], chosen, moves):
+            elif split is None or split.rest or self._dearer(split, full[id(other)], visited, moves):
                 remaining.append(other)
             else:
                 taken.append(split)
@@ -640,12 +651,12 @@ class Decider:
     def _dearer(
         split: _Split,
         alternatives: dict[tuple[str, str], _Split],
-        chosen: dict[tuple[str, str], list[_Split]],
+        visited: set[tuple[str, str]],
         moves: dict[tuple[str, str], Move],
     ) -> bool:
         """Tell whether another site, its own step included, would answer for less."""
         return any(
-            other.decision.cost + (0 if site in chosen else 1 + len(moves[site].via))
+            other.decision.cost + (0 if site in visited else 1 + len(moves[site].via - visited))
             < split.decision.cost
             for site, other in alternatives.items()
         )
@@ -686,6 +697,51 @@ class Decider:
                     hop.decision.cost += split.decision.cost
                     break
         del moves
+
+    def _spread(self, decision: Decision, type_name: str) -> None:
+        """Have a subgraph that is visited anyway answer its part of a field that others share.
+
+        What would be a further look-up below the field becomes a part of the visit. Not for
+        mutations, whose fields take effect.
+        """
+        if type_name == self._supergraph.roots.get("mutation"):
+            return
+        visits = {hop.move.site: hop for hop in decision.hops if not hop.requires}
+        places = [decision.local, *(hop.decision.local for hop in decision.hops)]
+        for local, place in [(local, place) for place in places for local in place]:
+            if local.child is None or local.child.failed:
+                continue
+            kept: list[Hop] = []
+            for inner in local.child.hops:
+                visit = next((v for s, v in visits.items() if s[0] == inner.move.graph), None)
+                if (
+                    visit is None
+                    or visit.decision.local is place
+                    or inner.requires
+                    or not self._shares(local.field.name, visit, inner.move.target)
+                ):
+                    kept.append(inner)
+                    continue
+                ref = self._supergraph.types[visit.move.target].fields[local.field.name].type
+                visit.decision.local.append(Local(local.field, ref, inner.decision))
+            if len(kept) == len(local.child.hops):
+                continue
+            child = local.child
+            fewer = child.cost - (len(child.hops) - len(kept))
+            less = Decision(child.type_name, child.graph, child.local, child.cases, kept, [], fewer)
+            at = place.index(local)
+            place[at : at + 1] = [] if less.is_empty else [Local(local.field, local.ref, less)]
+            if place is decision.local:
+                decision.cost -= child.cost - fewer
+        decision.hops[:] = [hop for hop in decision.hops if not hop.decision.is_empty]
+
+    def _shares(self, name: str, visit: Hop, target: str) -> bool:
+        """Tell whether the subgraph of a visit answers a field there, as the same type."""
+        join = self.resolvable(visit.move.target, name, visit.move.graph, None)
+        if join is None or join.requires is not None:
+            return False
+        info = self._supergraph.types[visit.move.target].fields[name]
+        return (join.type or info.type).name == target
 
     # ------------------------------------------------------------- selections
 
