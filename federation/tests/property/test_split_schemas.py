@@ -598,9 +598,7 @@ def local(world, graph, labels):
             return f"from {bare(source.given, parts)}"
         if item.startswith("greeting"):
             return f"hello {source.given['label']}"
-        below = [
-            s for p in provided_of(source, name) if p.name == item for s in p.selections or ()
-        ]
+        below = [s for p in provided_of(source, name) if p.name == item for s in p.selections or ()]
         for mark in marks(declared.get(name, {}).get(item)):
             if mark.startswith("provides"):
                 below += parse_field_set(mark.split('"')[1]).items

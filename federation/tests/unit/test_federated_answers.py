@@ -1,54 +1,8 @@
 """What each directive means for an answer, on subgraphs that know the expected one."""
 
 import pytest
-from graphql import parse, validate
 
-from twinmesh_federation import (
-    CompositionFailed,
-    ExecutionHooks,
-    Executor,
-    GraphQLRequest,
-    Subgraph,
-    compose,
-)
-from twinmesh_federation.testing.oracle import Oracle
-
-IMPORTS = ", ".join(
-    f'"@{name}"'
-    for name in (
-        "key", "shareable", "external", "requires", "provides", "override", "inaccessible",
-        "interfaceObject", "tag",
-    )
-)  # fmt: skip
-HEADER = (
-    f'extend schema @link(url: "https://specs.apollo.dev/federation/v2.7", import: [{IMPORTS}])\n'
-)
-
-
-def composed(**sdls):
-    subgraphs = [Subgraph(n, f"http://{n}", HEADER + sdl) for n, sdl in sdls.items()]
-    result = compose(subgraphs)
-    assert not isinstance(result, CompositionFailed), result.errors
-    return result.supergraph, subgraphs
-
-
-async def answered(supergraph, subgraphs, query, data, variables=None, labels=frozenset()):
-    """Run the query and check its answer; return the services asked, in order."""
-    document = parse(query)
-    assert not validate(supergraph.api_schema, document)
-    oracle = Oracle(supergraph, document, data, variables)
-    client = oracle.subgraphs(subgraphs)
-
-    class Hooks(ExecutionHooks):
-        def override_labels(self, context):
-            return labels
-
-    executor = Executor(supergraph, client, hooks=Hooks())
-    result = await executor.execute(GraphQLRequest(query, variables=variables or {}))
-    assert result.data == data, (result.errors, [s.requests for s in client.subgraphs.values()])
-    assert not result.errors
-    assert not oracle.violations, oracle.violations
-    return client.sent
+from twinmesh_federation.testing.scenario import answered, composed
 
 
 async def test_a_requirement_with_arguments_is_fetched_apart_from_the_clients_own():

@@ -31,7 +31,7 @@ class Case:
     types: frozenset[str] | None
     move: Move
     tree: Tree = field(default_factory=Tree)
-    representation: dict[tuple[str, str], RepresentationField] = field(default_factory=dict)
+    representation: tuple[RepresentationField, ...] = ()
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ class StepBuilder:
             )  # fmt: skip
             used |= self.place(_without_failed(below), inner, _joined(conditions, own))
         for hop in decision.hops:
-            used |= self._hop(hop, at, conditions)
+            used |= self._hop(hop, at, conditions, decision.provided)
         return used
 
     def _child(self, at: Position, selected: Field, ref: TypeRef, tree: Tree) -> Position:
@@ -171,7 +171,9 @@ class StepBuilder:
             tree,
         )
 
-    def _hop(self, hop: Hop, at: Position, conditions: Conditions) -> set[int]:
+    def _hop(
+        self, hop: Hop, at: Position, conditions: Conditions, provided: Selections | None
+    ) -> set[int]:
         move = hop.move
         if move.key is None:
             step = self._root_step(move.graph, at)
@@ -183,7 +185,7 @@ class StepBuilder:
         needed_if = _joined(conditions, _common(hop))
         fields: list[RepresentationField] = []
         for selections, is_key in ((move.key.fields, True), *((r, False) for r in hop.requires)):
-            needed, template = self._require(selections, at, needed_if, is_key=is_key)
+            needed, template = self._require(selections, at, needed_if, provided, is_key=is_key)
             dependencies |= needed
             fields.extend(template)
         step = self._entity_step(at.path, move.graph, dependencies)
@@ -235,9 +237,9 @@ class StepBuilder:
             case = step.cases.get(key)
             if case is None:
                 case = step.cases[key] = Case(at.types, move)
-            merged = _all_merged(tuple(case.representation.values()), fields)
+            merged = _all_merged(case.representation, fields)
             if merged is not None:
-                case.representation = {(f.name, f.data_key): f for f in merged}
+                case.representation = merged
                 return case
             number += 1
 
@@ -251,14 +253,20 @@ class StepBuilder:
     # ------------------------------------------------------------ requirements
 
     def _require(
-        self, selections: Selections, at: Position, conditions: Conditions, *, is_key: bool
+        self,
+        selections: Selections,
+        at: Position,
+        conditions: Conditions,
+        provided: Selections | None,
+        *,
+        is_key: bool,
     ) -> tuple[set[int], tuple[RepresentationField, ...]]:
         """Have a key's or a requirement's fields fetched, and say how to represent them."""
         self._nested += 1
         if self._nested > MAX_NESTED_REQUIREMENTS:
             raise PlanLimitError(f"over {MAX_NESTED_REQUIREMENTS} nested requirements")
         aliased = self._alias(selections, at.keys)
-        decision = self._decider.decide(aliased, at.type_name, at.graph)
+        decision = self._decider.decide(aliased, at.type_name, at.graph, provided)
         used = self.place(decision, at, conditions)
         self._nested -= 1
         return used, self._template(aliased, is_key=is_key)
@@ -308,7 +316,9 @@ class StepBuilder:
             if isinstance(selection, Fragment):
                 on = self._supergraph.possible.get(selection.type_name, frozenset())
                 fields.extend(
-                    RepresentationField(f.name, f.data_key, f.key_part, f.below, on)
+                    RepresentationField(
+                        f.name, f.data_key, f.key_part, f.below, on if f.on is None else on & f.on
+                    )
                     for f in self._template(selection.selections, is_key=is_key)
                 )
             elif selection.name != "__typename":
@@ -327,7 +337,7 @@ def _without_failed(decision: Decision) -> Decision:
         return decision
     return Decision(
         decision.type_name, decision.graph, decision.local, decision.cases, decision.hops, [],
-        decision.cost,
+        decision.cost, decision.provided,
     )  # fmt: skip
 
 
@@ -346,18 +356,18 @@ def _all_merged(
     known: tuple[RepresentationField, ...], more: Iterable[RepresentationField]
 ) -> tuple[RepresentationField, ...] | None:
     """Join representations; None if one field of an object would need two values."""
-    merged = {(f.name, f.data_key): f for f in known}
+    merged = {(f.name, f.data_key, f.on): f for f in known}
     for item in more:
         if any(
             name == item.name and key != item.data_key and _meet(other.on, item.on)
-            for (name, key), other in merged.items()
+            for (name, key, _), other in merged.items()
         ):
             return None
-        same = merged.get((item.name, item.data_key))
+        same = merged.get((item.name, item.data_key, item.on))
         joined = item if same is None else _merged(same, item)
         if joined is None:
             return None
-        merged[item.name, item.data_key] = joined
+        merged[item.name, item.data_key, item.on] = joined
     return tuple(merged.values())
 
 
@@ -371,8 +381,8 @@ def _merged(known: RepresentationField, item: RepresentationField) -> Representa
         below = _all_merged(known.below or (), item.below)
         if below is None:
             return None
-    on = None if known.on is None or item.on is None else known.on | item.on
-    return RepresentationField(item.name, item.data_key, known.key_part or item.key_part, below, on)
+    key_part = known.key_part or item.key_part
+    return RepresentationField(item.name, item.data_key, key_part, below, item.on)
 
 
 def unreachable(failed: list[Selection], type_name: str) -> UnreachableFieldError:

@@ -8,7 +8,7 @@ that the search visits each (selections, type, subgraph) once, whatever the numb
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from twinmesh_federation.planning.errors import PlanLimitError
@@ -77,6 +77,8 @@ class Decision:
     hops: list[Hop] = field(default_factory=list)
     failed: list[Selection] = field(default_factory=list)
     cost: int = 0
+    provided: Selections | None = None
+    """What a @provides lets the subgraph answer here besides its own."""
 
     @property
     def is_empty(self) -> bool:
@@ -182,7 +184,7 @@ class Decider:
         if split.rest:
             decision = Decision(
                 type_name, graph, list(decision.local), list(decision.cases), [],
-                list(decision.failed), decision.cost,
+                list(decision.failed), decision.cost, provided,
             )  # fmt: skip
             self._cover(decision, split.rest, type_name, graph)
         if cuts == self._cuts:
@@ -544,7 +546,7 @@ class Decider:
         visited: set[tuple[str, str]] = set()
         pending = list(rest)
         while pending:
-            options = [(s, self._options(s, type_name, graph, moves)) for s in pending]
+            options = [(s, self._options(s, decision, moves)) for s in pending]
             hopeless = [s for s, found in options if not found]
             if hopeless:
                 decision.failed.extend(hopeless)
@@ -555,7 +557,7 @@ class Decider:
             for site, splits in chosen.items():
                 visited |= {site, *moves[site].via}
                 for requires in {id(r): r for s in splits for r in s.requires}.values():
-                    for hop in self.decide(requires, type_name, graph).hops:
+                    for hop in self.decide(requires, type_name, graph, decision.provided).hops:
                         visited |= {hop.move.site, *hop.move.via}
         for site, splits in chosen.items():
             decision.hops.extend(self._hops(moves[site], splits))
@@ -569,8 +571,7 @@ class Decider:
     def _options(
         self,
         selection: Selection,
-        type_name: str,
-        graph: str,
+        at: Decision,
         moves: dict[tuple[str, str], Move],
     ) -> dict[tuple[str, str], _Split]:
         found: dict[tuple[str, str], _Split] = {}
@@ -580,16 +581,16 @@ class Decider:
             if split.decision.is_empty:
                 continue
             if split.requires and not all(
-                self._attainable(r, type_name, graph, move, selection) for r in split.requires
+                self._attainable(r, at, move, selection) for r in split.requires
             ):
                 continue
-            if site == (graph, type_name) and not split.requires:
+            if site == (at.graph, at.type_name) and not split.requires:
                 continue  # what home cannot answer at first, it cannot answer again
             found[site] = split
         return found
 
     def _attainable(
-        self, requires: Selections, type_name: str, graph: str, move: Move, selection: Selection
+        self, requires: Selections, at: Decision, move: Move, selection: Selection
     ) -> bool:
         name = selection.name if isinstance(selection, Field) else ""
         mark = (move.target, name, move.graph)
@@ -598,7 +599,7 @@ class Decider:
             return False
         self._requiring.add(mark)
         try:
-            return not self.decide(requires, type_name, graph).failed
+            return not self.decide(requires, at.type_name, at.graph, at.provided).failed
         finally:
             self._requiring.discard(mark)
 
@@ -641,7 +642,9 @@ class Decider:
                 assert split is not None
                 taken.append(split)
                 remaining.extend(split.rest)
-            elif split is None or split.rest or self._dearer(split, full[id(other)], visited, moves):
+            elif (
+                split is None or split.rest or self._dearer(split, full[id(other)], visited, moves)
+            ):
                 remaining.append(other)
             else:
                 taken.append(split)
@@ -728,7 +731,7 @@ class Decider:
                 continue
             child = local.child
             fewer = child.cost - (len(child.hops) - len(kept))
-            less = Decision(child.type_name, child.graph, child.local, child.cases, kept, [], fewer)
+            less = replace(child, hops=kept, cost=fewer)
             at = place.index(local)
             place[at : at + 1] = [] if less.is_empty else [Local(local.field, local.ref, less)]
             if place is decision.local:

@@ -256,19 +256,27 @@ class _Batcher:
     def _apart(self, step: Step) -> list[list[Case]]:
         """Part the cases that one `_entities` field would confuse.
 
-        Two selections under one type condition both apply to every representation of the type,
-        be it meant for the one or the other.
+        Two selections whose type conditions overlap both apply to every representation of such
+        a type, be it meant for the one or the other.
         """
-        parts: list[list[Case]] = [[]]
-        seen: dict[str, int] = {}
+        parts: list[list[Case]] = []
         for case in step.cases.values():
-            target = case.move.target
-            number = seen.get(target, 0)
-            seen[target] = number + 1
-            if number == len(parts):
-                parts.append([])
-            parts[number].append(case)
+            for part in parts:
+                if all(self._go_together(case, other) for other in part):
+                    part.append(case)
+                    break
+            else:
+                parts.append([case])
         return parts
+
+    def _go_together(self, first: Case, second: Case) -> bool:
+        a, b = first.move.target, second.move.target
+        if a == b:
+            return False
+        if not self._supergraph.possible[a] & self._supergraph.possible[b]:
+            return True
+        wider = second if self._supergraph.types[b].is_abstract else first
+        return wider.types is None and first.representation == second.representation
 
     def _entry(self, step: Step, among: list[Case], ids: dict[int, int]) -> EntityEntry:
         joined = Tree()
@@ -286,7 +294,7 @@ class _Batcher:
                     types=case.types,
                     typename=target.name,
                     by_runtime_type=target.is_abstract and not interface_object,
-                    representation=tuple(case.representation.values()),
+                    representation=case.representation,
                     on=target.name,
                     selection=case.tree.text(),
                     keys=case.tree.top_keys(),
