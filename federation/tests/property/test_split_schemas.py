@@ -274,7 +274,7 @@ class World:
 
     def _requirement(self, name):
         usable = [
-            f for f in self.fields[name] if f[0] in "sr" and f[1:].isdigit() or f == "computed0"
+            f for f in self.fields[name] if (f[0] in "sr" and f[1:].isdigit()) or f == "computed0"
         ]
         item = self.random.choice(usable)
         shape = self.fields[name][item]
@@ -554,72 +554,83 @@ def bare(value, parts):
     return dict(sorted(found.items()))
 
 
-def local(world, graph, labels):
-    sdl = world.subgraph(graph)
-    declared = world.sdl.get(graph, {})
+class StrictSubgraph:
+    """One subgraph of a world, which answers only what its schema lets it."""
 
-    def wrap(value, provided):
-        if isinstance(value, list):
-            return [wrap(v, provided) for v in value]
-        if isinstance(value, tuple):
-            seen = Seen(value[:2])
-            seen.provided = provided
-            return seen
-        return value
+    def __init__(self, world, graph, labels):
+        self.world = world
+        self.graph = graph
+        self.labels = labels
+        self.declared = world.sdl.get(graph, {})
 
-    def check(source, name, item):
-        definition = declared.get(name, {}).get(item)
-        if "external" in marks(definition):
-            names = {s.name for s in provided_of(source, name)}
-            assert item in names, f"{graph}: {name}.{item} is external"
-        when = world.withheld.get((graph, name, item))
-        assert when is None or {
-            "always": False, "on": LABEL not in labels, "off": LABEL in labels,
-        }[when], f"{graph}: {name}.{item} is overridden"  # fmt: skip
+    def local(self):
+        sdl = self.world.subgraph(self.graph)
+        return LocalSubgraph(sdl, self.resolve, self.resolve_entity, self.resolve_type)
 
-    def provided_of(source, name):
-        found = []
-        for part in getattr(source, "provided", ()):
-            if isinstance(part, Field):
-                found.append(part)
-            elif part.type_name == name:
-                found.extend(part.selections)
-        return found
-
-    def resolve(source, info, **args):
+    def resolve(self, source, info, **args):
         item, name = info.field_name, info.parent_type.name
-        check(source, name, item)
-        if (name, item) in world.requires and source:
-            parts = parse_field_set(world.requires[name, item])
-            needed = {s.name for s in parts if isinstance(s, Field)}
-            assert source.given is not None, f"{name}.{item} without a representation"
-            lacking = needed - set(source.given)
-            assert not lacking, f"{name}.{item} lacks {lacking}"
-            return f"from {bare(source.given, parts)}"
+        self.check(source, name, item)
+        if (name, item) in self.world.requires and source:
+            return f"from {self.required(source, name, item)}"
         if item.startswith("greeting"):
             return f"hello {source.given['label']}"
         below = [s for p in provided_of(source, name) if p.name == item for s in p.selections or ()]
-        for mark in marks(declared.get(name, {}).get(item)):
+        for mark in marks(self.declared.get(name, {}).get(item)):
             if mark.startswith("provides"):
                 below += parse_field_set(mark.split('"')[1]).items
-        return wrap(world.resolve(source, item, args), below)
+        return wrap(self.world.resolve(source, item, args), below)
 
-    def resolve_entity(representation):
+    def check(self, source, name, item):
+        definition = self.declared.get(name, {}).get(item)
+        if "external" in marks(definition):
+            names = {s.name for s in provided_of(source, name)}
+            assert item in names, f"{self.graph}: {name}.{item} is external"
+        withheld = self.world.withheld.get((self.graph, name, item))
+        moved = LABEL in self.labels
+        there = {None: True, "always": False, "on": not moved, "off": moved}[withheld]
+        assert there, f"{self.graph}: {name}.{item} is overridden"
+
+    def required(self, source, name, item):
+        parts = parse_field_set(self.world.requires[name, item])
+        assert source.given is not None, f"{name}.{item} without a representation"
+        lacking = {s.name for s in parts if isinstance(s, Field)} - set(source.given)
+        assert not lacking, f"{name}.{item} lacks {lacking}"
+        return bare(source.given, parts)
+
+    def resolve_entity(self, representation):
         name = representation["__typename"]
-        for candidate in world.named if name == "Named" else [name]:
+        known = [key for key in ("id", "code", "place") if key in representation]
+        for candidate in self.world.named if name == "Named" else [name]:
             for number in range(OBJECTS):
                 found = (candidate, number)
-                known = [key for key in ("id", "code", "place") if key in representation]
-                if known and all(matches(world, found, k, representation[k]) for k in known):
+                if known and all(matches(self.world, found, k, representation[k]) for k in known):
                     seen = Seen(found)
                     seen.given = representation
                     return seen
         return None
 
-    def resolve_type(source, _info):
-        return "Named" if graph in world.extras else source[0]
+    def resolve_type(self, source, _info):
+        return "Named" if self.graph in self.world.extras else source[0]
 
-    return LocalSubgraph(sdl, resolve, resolve_entity, resolve_type)
+
+def wrap(value, provided):
+    if isinstance(value, list):
+        return [wrap(v, provided) for v in value]
+    if isinstance(value, tuple):
+        seen = Seen(value[:2])
+        seen.provided = provided
+        return seen
+    return value
+
+
+def provided_of(source, name):
+    found = []
+    for part in getattr(source, "provided", ()):
+        if isinstance(part, Field):
+            found.append(part)
+        elif part.type_name == name:
+            found.extend(part.selections)
+    return found
 
 
 def matches(world, found, key, given):
@@ -759,7 +770,9 @@ def check(seed):
     )
     assert not expected.errors, (expected.errors, query)
     labels = frozenset({LABEL}) if seed % 2 else frozenset()
-    client = LocalSubgraphs({g: local(world, g, labels) for g in world.all_graphs()})
+    client = LocalSubgraphs(
+        {g: StrictSubgraph(world, g, labels).local() for g in world.all_graphs()}
+    )
     options = ExecutorOptions(limits=Limits(aliases=10_000))
     executor = Executor(supergraph, client, hooks=Labels(labels), options=options)
 

@@ -463,7 +463,8 @@ async def test_interfaces_within_interfaces_keep_their_fields():
     query = """
     {
       similar(id: "p1") {
-        id reviews { product { id ... on Oven { warranty } ... on Toaster { dimensions { width } } } }
+        id
+        reviews { product { id ... on Oven { warranty } ... on Toaster { dimensions { width } } } }
       }
     }
     """

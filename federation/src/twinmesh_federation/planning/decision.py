@@ -711,7 +711,7 @@ class Decider:
             return
         visits = {hop.move.site: hop for hop in decision.hops if not hop.requires}
         places = [decision.local, *(hop.decision.local for hop in decision.hops)]
-        for local, place in [(local, place) for place in places for local in place]:
+        for local, place in [(item, items) for items in places for item in items]:
             if local.child is None or local.child.failed:
                 continue
             kept: list[Hop] = []
