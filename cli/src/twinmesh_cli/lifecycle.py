@@ -140,6 +140,8 @@ def _print_table(report: dict[str, Any]) -> None:
         click.echo("  ".join([*cells, row[-1]]).rstrip())
     after = f", up after {report['up_after_s']} s" if report["up_after_s"] is not None else ""
     click.echo(f"\ngraph {report['graph']}, memory {report['memory_mb']} MB{after}")
+    for complaint in report["complaints"]:
+        click.echo(f"warning: {complaint}")
 
 
 @click.command()

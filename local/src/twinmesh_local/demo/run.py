@@ -111,7 +111,7 @@ class Demonstration:
         except TwinError as error:
             sentence = f"{error}; {error.hint}" if error.hint else str(error)
             journal = self._journal()
-            told = [*(journal.failures if journal else ()), sentence]
+            told = [*(journal.failures if journal else ()), sentence, *self._complaints()]
             return report.failed_report(told, seed=journal.seed if journal else None)
         finally:
             self._stop()
@@ -128,8 +128,18 @@ class Demonstration:
             while True:
                 time.sleep(1.0)
                 self._mesh.status()
+        except UnavailableError:
+            for complaint in self._complaints():
+                self._screen.line(complaint)
+            raise
         finally:
             self._stop()
+
+    def _complaints(self) -> list[str]:
+        """Return what the supervisor finds amiss now; nothing where it no longer answers."""
+        with suppress(TwinError):
+            return [str(said) for said in self._mesh.status()["complaints"]]
+        return []
 
     def _stop(self) -> None:
         if self._graph is not None:

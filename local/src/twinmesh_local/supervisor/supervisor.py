@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from twinmesh_local.state import State
 from twinmesh_local.stores import neo4j
 from twinmesh_local.supervisor import logs
 from twinmesh_local.supervisor.child import Child, Phase, Plan
+from twinmesh_local.supervisor.complaints import START_FREE_MB, Room, complaints
 from twinmesh_local.supervisor.stack import STORES, Stack
 from twinmesh_local.supervisor.strays import resident_kb, sweep
 from twinmesh_local.supervisor.twins import Twin, install, read_twin
@@ -139,11 +139,20 @@ class Supervisor:
         task.add_done_callback(ended)
 
     async def _keep_house(self) -> None:
+        full = False
         while True:
             if self._up_after_s is None and self.is_up:
                 self._up_after_s = time.monotonic() - self._began_s
             logs.trim(self.state.place("logs"))
+            full = self._warn_of_full_disk(full)
             await asyncio.sleep(0.1 if self._up_after_s is None else TRIM_S)
+
+    def _warn_of_full_disk(self, warned: bool) -> bool:
+        """Log once when the disk gets too full, again after it had room; tell whether it is."""
+        room = Room.of(self.state.folder)
+        if room.is_short and not warned:
+            log.warning("%s", room)
+        return room.is_short
 
     @property
     def is_up(self) -> bool:
@@ -256,12 +265,15 @@ class Supervisor:
     def status(self, *, memory: bool) -> dict[str, Any]:
         """Return what `twinmesh status` shows; memory only where asked for, as it takes a while."""
         rows = [_row(child, memory=memory) for child in self.children.values()]
+        room = Room.of(self.state.folder)
         return {
             "up": self.is_up,
             "up_after_s": None if self._up_after_s is None else round(self._up_after_s, 2),
             "pid": os.getpid(),
             "graph": self.state.graph,
             "memory_mb": round(sum(row["memory_mb"] for row in rows), 1),
+            "free_mb": room.free_mb,
+            "complaints": complaints(rows, room),
             "processes": rows,
         }
 
@@ -341,10 +353,12 @@ def open_stack(
 
 
 def _check_room(folder: Path) -> None:
-    """Refuse to start on a disk that is nearly full: stores fail late and badly there."""
-    free_mb = shutil.disk_usage(folder).free // 2**20
-    if free_mb < 500:
-        raise UnavailableError(f"only {free_mb} MB are free at {folder}; 500 MB are needed")
+    """Refuse to start on a disk that is nearly full."""
+    room = Room.of(folder)
+    if room.free_mb < START_FREE_MB:
+        raise UnavailableError(
+            f"only {room.free_mb} MB are free at {folder}; {START_FREE_MB} MB are needed"
+        )
 
 
 assert sys.platform == "linux"
