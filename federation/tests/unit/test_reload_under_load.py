@@ -22,7 +22,7 @@ ASSETS = (
     LINK
     + """
 type Query { assets: [Asset] }
-type Asset @key(fields: "id") { id: ID! }
+type Asset @key(fields: "id") { id: ID! name: String }
 """
 )
 WORK = (
