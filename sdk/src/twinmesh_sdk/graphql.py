@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Final, Generic, NewType, Self, TypeVar
+from typing import Any, Final, Generic, NewType, Self, TypeVar, cast
 
 import strawberry
 import strawberry.federation
@@ -26,6 +26,7 @@ MAX_FIRST: Final = 200
 MAX_CURSOR_CHARS: Final = 512
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Callable[..., Any])
 
 Int64 = NewType("Int64", int)
 """A whole number beyond 32 bits: counts of readings."""
@@ -264,20 +265,35 @@ def decode_cursor(text: str | None, *kinds: type[str] | type[int]) -> tuple[Any,
 
 
 def subgraph_schema(
-    query: type | None = None, *, types: Iterable[type] = (), mutation: type | None = None
+    query: type | None = None,
+    *,
+    types: Iterable[type] = (),
+    mutation: type | None = None,
+    subscription: type | None = None,
+    directives: Iterable[type] = (),
 ) -> strawberry.federation.Schema:
     """Return a federation schema with the mesh's scalars: `datetime` is `DateTime`.
 
     Args:
         query: The subgraph's root fields; None for a subgraph that only adds fields to entities.
         types: Entities that no root field returns, such as the `Asset` that a domain extends.
+        subscription: Root fields that are async generators; the host answers them as
+            server-sent events. Feed them from `TwinService.event_feed`.
+        directives: Schema directives of the subgraph's own, such as composed ones.
     """
     return strawberry.federation.Schema(
         query=query,
         mutation=mutation,
+        subscription=subscription,
         types=list(types),
+        schema_directives=list(directives),
         config=StrawberryConfig(scalar_map=_SCALARS, disable_field_suggestions=False),
     )
+
+
+def event_field(description: str) -> Callable[[R], R]:
+    """Make an async generator a subscription: `strawberry.subscription`, its type kept."""
+    return cast("Callable[[R], R]", strawberry.subscription(description=description))
 
 
 def sdl_of(schema: strawberry.federation.Schema) -> str:

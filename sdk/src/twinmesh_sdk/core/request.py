@@ -106,6 +106,11 @@ def caller_token() -> str:
     return _token.get()
 
 
+def turn_to(read_time: ReadTime) -> None:
+    """Make what is read from now on in this request about other times, as a stream's event is."""
+    _read_time.set(read_time)
+
+
 @contextmanager
 def acting_for(tenant: Tenant, read_time: ReadTime | None = None) -> Iterator[None]:
     """Act for a tenant without a caller: peers are called with the service's own token.

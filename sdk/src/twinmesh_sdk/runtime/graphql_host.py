@@ -32,6 +32,7 @@ from twinmesh_sdk.core.errors import (
 from twinmesh_sdk.core.request import current_deadline, current_principal
 from twinmesh_sdk.graphql import collect_trust
 from twinmesh_sdk.runtime.failures import INTERNAL_MESSAGE, extensions_of
+from twinmesh_sdk.runtime.graphql_stream import GraphqlStream, check_subscription, wants_events
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ LONGEST_KNOWN_CHARS: Final = 16_384
 class GraphqlHost:
     """An ASGI endpoint; the caller needs a token.
 
+    A subscription is answered to `accept: text/event-stream`, as the protocol graphql-sse has it.
+
     Field errors leave with `extensions` {code, retryable, hint, traceId}; a bug says no more than
     that it is one. The worst trust among the answer's values is in
     `extensions.twinmesh` {trust, count}.
@@ -60,7 +63,11 @@ class GraphqlHost:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         """Serve one request."""
-        answer = await self._answer(Request(scope, receive))
+        request = Request(scope, receive)
+        if wants_events(request.headers.get("accept", "")):
+            await self._stream(request, receive, send)
+            return
+        answer = await self._answer(request)
         response = Response(orjson.dumps(answer), media_type="application/json")
         await response(scope, receive, send)
 
@@ -91,6 +98,26 @@ class GraphqlHost:
         if (mesh := collected.as_extension()) is not None:
             answer["extensions"] = {"twinmesh": mesh}
         return answer
+
+    async def _stream(self, request: Request, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        """Answer a subscription for as long as it lasts."""
+        current_principal()
+        query, variables, operation = _read(await request.body())
+        try:
+            self._check(query)
+            document = parse(query, no_location=True, max_tokens=MAX_TOKENS)
+            check_subscription(document, operation)
+        except GraphQLError as error:
+            raise InvalidInputError(error.message[:500]) from error
+        stream = GraphqlStream(
+            self._schema._schema,  # noqa: SLF001 - the library keeps it so, and subscribes by it
+            self._context,
+            document,
+            variables,
+            operation,
+            formatted=_formatted,
+        )
+        await stream.answer(receive, send)
 
     def _check(self, query: str) -> None:
         """Refuse what is too large to plan; remembers texts that passed, the gateway repeats them.

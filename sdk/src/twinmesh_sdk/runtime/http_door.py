@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, Final
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 DRAIN_BYTES: Final = 64 * 2**20
 DRAIN_S: Final = 5.0
 GRACE_S: Final = 0.5
+TRY_AGAIN: Final = 1013
 
 OPEN_PATHS: Final = frozenset({"/healthz/live", "/healthz/ready", "/metrics"})
 
@@ -53,7 +55,10 @@ class BodyTooLargeError(LimitExceededError, HTTPException):
 
 
 class HttpDoor:
-    """An ASGI application around another. Health and metrics pass untouched."""
+    """An ASGI application around another. Health and metrics pass untouched.
+
+    A WebSocket's endpoint authenticates by itself: browsers send no header with the handshake.
+    """
 
     def __init__(
         self, app: ASGIApp, admission: Entry, probes: Probes, *, max_body_bytes: int
@@ -65,6 +70,9 @@ class HttpDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket" and not self._takes_requests:
+            await send({"type": "websocket.close", "code": TRY_AGAIN})
+            return
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
@@ -83,11 +91,15 @@ class HttpDoor:
         REQUESTS.labels(method, str(sent.status)).inc()
         SECONDS.labels(method).observe(perf_counter() - began)
 
+    @property
+    def _takes_requests(self) -> bool:
+        return self._probes.open and not self._probes.stopping
+
     async def _answer(
         self, scope: Scope, body: "_Body", sent: "_Sent", headers: dict[str, str]
     ) -> None:
         try:
-            if not self._probes.open or self._probes.stopping:
+            if not self._takes_requests:
                 raise UnavailableError("the service is not open", hint="try again in a moment")
             body.check(headers.get("content-length", ""))
             admitted = await self._admission.admit(headers)
@@ -108,9 +120,13 @@ class HttpDoor:
     async def _in_time(
         self, scope: Scope, body: "_Body", sent: "_Sent", deadline: Deadline
     ) -> None:
-        """Serve until a little after the deadline: who answers late should say so itself."""
+        """Serve until a little after the deadline: who answers late should say so itself.
+
+        An answer that began as a stream of events in time may last.
+        """
         try:
-            async with asyncio.timeout(deadline.remaining_s + GRACE_S):
+            async with asyncio.timeout(deadline.remaining_s + GRACE_S) as time_left:
+                sent.on_stream = lambda: time_left.reschedule(None)
                 await self._app(scope, body, sent)
         except TimeoutError as error:
             raise DeadlineExceededError("the request was not answered in time") from error
@@ -130,6 +146,13 @@ def _headers(scope: Scope) -> dict[str, str]:
         if name in entry.READ or name == "content-length":
             found.setdefault(name, raw_value.decode("latin-1"))
     return found
+
+
+def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in headers
+    )
 
 
 class _Body:
@@ -184,12 +207,15 @@ class _Sent:
         self._body = body
         self.status = 0
         self.begun = False
+        self.on_stream: Callable[[], None] = lambda: None
 
     async def __call__(self, message: Any) -> None:  # noqa: ANN401 - an ASGI message
         """Send the next part."""
         if message["type"] == "http.response.start":
             self.begun = True
             self.status = message["status"]
+            if _is_stream(message["headers"]):
+                self.on_stream()
             if self._body.refused and not await self._body.drain():
                 MutableHeaders(scope=message)["connection"] = "close"
             if trace_id := tracing.trace_id():

@@ -14,6 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
 
 from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.core.errors import (
@@ -33,6 +35,7 @@ from twinmesh_sdk.runtime.probes import Probes
 
 if TYPE_CHECKING:
     import strawberry.federation
+    from starlette.middleware import Middleware
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,8 @@ class HttpHost:
         self.app.add_exception_handler(HTTPException, _answer_http)
         self.app.add_exception_handler(RequestValidationError, _answer_validation)
         self._asgi = HttpDoor(self.app, admission, probes, max_body_bytes=max_body_bytes)
+        self._outermost: ASGIApp = self._asgi
+        self._socket_bytes = 0
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -94,6 +99,20 @@ class HttpHost:
         host: Any = GraphqlHost(schema, context)  # an ASGI application, which Starlette takes too
         self.app.add_route("/graphql", host, methods=["POST"])
 
+    def add_websocket(self, path: str, endpoint: Any, *, max_bytes: int) -> None:  # noqa: ANN401 - ASGI
+        """Serve WebSockets at `path`; the endpoint authenticates them itself.
+
+        Args:
+            max_bytes: Length of a message; a longer one closes the connection.
+        """
+        self.app.router.routes.append(WebSocketRoute(path, endpoint))
+        self._socket_bytes = max_bytes
+
+    def wrap(self, middleware: "Middleware") -> None:
+        """Put middleware around the whole door, so that it sees refusals too."""
+        around: Any = middleware.cls
+        self._outermost = around(self._outermost, *middleware.args, **middleware.kwargs)
+
     def open(self) -> None:
         """Take requests from now on, beside health."""
         self._probes.open = True
@@ -107,7 +126,7 @@ class HttpHost:
         listener = _listen(host, port)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            self._asgi,
+            self._outermost,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -116,7 +135,8 @@ class HttpHost:
             timeout_graceful_shutdown=STOP_S,
             limit_concurrency=MAX_CONCURRENT,
             h11_max_incomplete_event_size=64 * 1024,
-            ws="none",
+            ws="websockets-sansio" if self._socket_bytes else "none",
+            ws_max_size=self._socket_bytes or 1,
         )
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))

@@ -12,6 +12,7 @@ from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.adapters.nats import (
     ContractSnapshot,
     EventConsumer,
+    EventFeed,
     EventPublisher,
     KvMirror,
     MeshNats,
@@ -140,6 +141,7 @@ class TwinService:
         self._consumers: list[EventConsumer] = []
         self._inboxes: list[Inbox] = []
         self._relays: list[OutboxRelay] = []
+        self._feeds = 0
         self._describes = False
         self._http: HttpHost | None = None
         self._grpc: GrpcHost | None = None
@@ -240,6 +242,20 @@ class TwinService:
                     inbox=inbox,
                 )
             )
+
+    def event_feed(self, *event_types: str) -> EventFeed:
+        """Return what hands events to who listens at the moment: for GraphQL subscriptions.
+
+        Raises:
+            InvalidInputError: The charter lists one of the types neither under events nor consumes.
+        """
+        for event_type in event_types:
+            if event_type not in {*self.contract.event_schemas, *self.contract.consumes}:
+                raise InvalidInputError(f"twin.yaml does not list {event_type}")
+        feed = EventFeed(self.nats, self.contracts, self.clock, event_types)
+        self._feeds += 1
+        self.add_worker(f"feed {self._feeds}", feed.run)
+        return feed
 
     def add_relay(self, outbox: OutboxStore) -> None:
         """Publish what an outbox holds; one process of several does, by a lease."""

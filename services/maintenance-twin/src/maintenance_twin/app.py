@@ -11,10 +11,12 @@ from maintenance_twin.adapters.postgres_reads import PostgresTwinReads
 from maintenance_twin.adapters.registry import GrpcAssetDirectory
 from maintenance_twin.api_grpc import MaintenanceApi, TwinApi
 from maintenance_twin.events import (
+    CHANGES,
     OnConfigurationRecorded,
     OnSignalDefined,
     OnVerdictChanged,
     ReadingsConsumer,
+    WorkItemChanges,
 )
 from maintenance_twin.model.tuning import Tuning
 from maintenance_twin.ports import TwinStore
@@ -108,7 +110,8 @@ def build(settings: Settings) -> TwinService:
     service.add_grpc(
         twin_grpc.add_TwinServiceServicer_to_server, TwinApi(contract, work_items, conditions)
     )
-    service.add_subgraph(schema, lambda: Context(work_items, conditions))
+    changes = WorkItemChanges(service.event_feed(*CHANGES))
+    service.add_subgraph(schema, lambda: Context(work_items, conditions, changes))
     service.on_event(
         OnConfigurationRecorded(ReviseHistory(store, bench, directory, release, tuning))
     )

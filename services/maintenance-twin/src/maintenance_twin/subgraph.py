@@ -1,6 +1,6 @@
 """The GraphQL subgraph: conditions and work items on the assets of the registry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Final, Self, TypeVar, cast
@@ -22,7 +22,7 @@ from maintenance_twin.ports import ItemFilter
 from maintenance_twin.usecases import ConditionAnswer, ItemAnswer, ReadConditions, ReadWorkItems
 from maintenance_twin.wire.items import trace_id_of
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
-from twinmesh_sdk.core.ids import AssetId
+from twinmesh_sdk.core.ids import AssetId, Tenant
 from twinmesh_sdk.core.times import MAX_TIME, OPEN_US, from_us, to_us
 from twinmesh_sdk.graphql import (
     Connection,
@@ -31,6 +31,7 @@ from twinmesh_sdk.graphql import (
     bounded,
     decode_cursor,
     encode_cursor,
+    event_field,
     subgraph_schema,
 )
 from twinmesh_sdk.runtime import current_principal, current_read_time, current_tenant
@@ -76,11 +77,18 @@ CalibrationEnum = strawberry.enum(
 )
 
 
+Changes = Callable[[Tenant], AsyncGenerator[tuple[str, AssetId], None]]
+"""Tells a tenant's changed work items as they change: item and asset."""
+
+
 class Context:
     """Per request: loaders, so that N assets cost one store call."""
 
-    def __init__(self, work_items: ReadWorkItems, conditions: ReadConditions) -> None:
+    def __init__(
+        self, work_items: ReadWorkItems, conditions: ReadConditions, changes: Changes
+    ) -> None:
         self.work_items = work_items
+        self.changes = changes
         self.conditions = conditions
         self.condition_by_asset: DataLoader[AssetId, ConditionAnswer | None] = DataLoader(
             load_fn=self._conditions
@@ -487,4 +495,29 @@ class Query:
         )
 
 
-schema: Final = subgraph_schema(Query, types=[Asset, WorkItem])
+@strawberry.type
+class Subscription:
+    """What the maintenance twin tells as it happens."""
+
+    @event_field("Each change of a work item, from now on, once it is recorded.")
+    async def work_item_changed(
+        self,
+        info: Info,
+        asset_ids: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Of these assets; at most 1,000. All when left out."),
+        ] = None,
+    ) -> AsyncGenerator[WorkItem, None]:
+        """Yield the item of each event, as it is held at that moment."""
+        current_principal().require(READ)
+        wanted = _wanted(WorkItemFilter(asset_ids=asset_ids)).asset_ids
+        tenant = current_tenant()
+        async for item_id, asset_id in info.context.changes(tenant):
+            if wanted and asset_id not in wanted:
+                continue
+            found = await info.context.work_items.get(tenant, [item_id], current_read_time())
+            if item_id in found:
+                yield WorkItem.of(found[item_id])
+
+
+schema: Final = subgraph_schema(Query, types=[Asset, WorkItem], subscription=Subscription)

@@ -60,7 +60,7 @@ def ask(store, reads, database):
             answer = await schema.execute(
                 QUERY,
                 variable_values={"of": [{"__typename": "Asset", "id": a} for a in asset_ids]},
-                context_value=Context(work_items, conditions),
+                context_value=Context(work_items, conditions, None),
             )
         assert answer.errors is None
         return answer.data["_entities"], len(calls)

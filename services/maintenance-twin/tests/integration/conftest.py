@@ -245,6 +245,19 @@ class Door:
             )
         return answer.json()
 
+    @asynccontextmanager
+    async def events(self, query, tenant="acme", variables=None):
+        """Subscribe; gives an iterator over the events' answers."""
+        url = f"http://127.0.0.1:{self.service.http_port}/graphql"
+        headers = {**dict(self.metadata(tenant)), "accept": "text/event-stream"}
+        body = {"query": query, "variables": variables}
+        async with (
+            httpx.AsyncClient(timeout=20) as client,
+            client.stream("POST", url, json=body, headers=headers) as response,
+        ):
+            assert response.headers["content-type"].startswith("text/event-stream")
+            yield _data_of(response)
+
     async def items(self, tenant="acme", **headers):
         answer = await self.ask(ITEMS, tenant, **headers)
         assert "errors" not in answer, answer
@@ -254,6 +267,12 @@ class Door:
         answer = await self.ask(MAINTENANCE, variables={"of": [REFERENCE]}, **headers)
         assert "errors" not in answer, answer
         return answer["data"]["_entities"][0]["maintenance"]
+
+
+async def _data_of(response):
+    async for line in response.aiter_lines():
+        if line.startswith("data: {"):
+            yield json.loads(line.removeprefix("data: "))
 
 
 REFERENCE = {"__typename": "Asset", "id": PUMP}

@@ -101,6 +101,27 @@ async def test_a_fault_is_one_item_at_every_door(kit, mesh):
         assert event.headers["traceparent"].split("-")[1] == TRACE.split("-")[1]
 
 
+async def test_a_work_item_is_told_to_its_tenant_as_it_opens(kit, mesh):
+    query = (
+        "subscription ($of: [ID!]) { workItemChanged(assetIds: $of) { id status asset { id } } }"
+    )
+    await mesh.release_model()
+    await mesh.set_clock(1500, clock=CLOCK)
+    async with (
+        mesh.service() as door,
+        door.events(query, "acme", {"of": [kit.PUMP]}) as ours,
+        door.events(query, "globex") as theirs,
+    ):
+        waiting = asyncio.create_task(anext(theirs))
+        await mesh.send(kit.plant(1500, 800))
+        (item,) = await opened(kit, door)
+        async with asyncio.timeout(20):
+            told = (await anext(ours))["data"]["workItemChanged"]
+        assert told == {"id": item["id"], "status": "OPEN", "asset": {"id": kit.PUMP}}
+        assert not waiting.done()
+        waiting.cancel()
+
+
 async def test_another_tenant_finds_nothing(kit, mesh):
     await mesh.release_model()
     await mesh.set_clock(1500, clock=CLOCK)

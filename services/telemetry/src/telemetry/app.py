@@ -19,6 +19,7 @@ from telemetry.api_grpc import TelemetryApi, TwinApi
 from telemetry.events.assets import OnSignalDefined
 from telemetry.events.clock import FreshnessTicks, HousekeepingTicks, PipelineTicks
 from telemetry.events.raw import IngestRawMessages
+from telemetry.events.verdicts import VerdictChanges
 from telemetry.http import readings_router
 from telemetry.settings import Settings
 from telemetry.subgraph import SCHEMA, Context, Reads
@@ -31,6 +32,7 @@ from telemetry.usecases.quarantine import ListQuarantine, ReplayQuarantine
 from telemetry.usecases.reads import ReadAssets, ReadHistory, ReadIngestStatus, ReadLatest
 from telemetry.usecases.rollups import RefreshRollups
 from telemetry.wire.batch import encode_raw_batch
+from telemetry.wire.events import VERDICT_CHANGED
 from twinmesh.telemetry.v1.telemetry_service_pb2_grpc import add_TelemetryServiceServicer_to_server
 from twinmesh.twin.v1.twin_service_pb2_grpc import add_TwinServiceServicer_to_server
 from twinmesh_sdk.adapters.postgres import Database, PostgresInbox, PostgresOutbox
@@ -88,7 +90,14 @@ def build(settings: Settings) -> TwinService:
     )
     assets = ReadAssets(latest=latest, directory=registry)
     service.add_grpc(add_TwinServiceServicer_to_server, TwinApi(assets=assets, contract=contract))
-    reads = Reads(latest=latest, history=history, status=status, quarantine=listing, alerts=alerts)
+    reads = Reads(
+        latest=latest,
+        history=history,
+        status=status,
+        quarantine=listing,
+        alerts=alerts,
+        verdicts=VerdictChanges(service.event_feed(VERDICT_CHANGED)),
+    )
     service.add_subgraph(SCHEMA, lambda: Context(reads))
     service.add_router(readings_router(AcceptReadings(raw, encode_raw_batch), clock))
     service.on_event(OnSignalDefined(registry, replay), PostgresInbox(database))

@@ -1,6 +1,6 @@
 """The subgraph: what telemetry adds to `Signal`, and what it answers about its own work."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self, TypeVar, cast
 
@@ -12,6 +12,7 @@ from telemetry.model.history import IngestStatus
 from telemetry.model.pipeline import PipelineAlert as Alert
 from telemetry.model.quality import name_of
 from telemetry.model.quarantine import QuarantineRow
+from telemetry.model.verdict import ToldVerdict
 from telemetry.ports import AlertStore
 from telemetry.usecases.quarantine import ListQuarantine
 from telemetry.usecases.reads import (
@@ -24,7 +25,7 @@ from telemetry.usecases.reads import (
     ReadLatest,
 )
 from twinmesh_sdk.core import trust as core
-from twinmesh_sdk.core.errors import NotFoundError
+from twinmesh_sdk.core.errors import LimitExceededError, NotFoundError
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.request import current_principal, current_read_time
 from twinmesh_sdk.core.times import Period, from_us
@@ -35,13 +36,19 @@ from twinmesh_sdk.graphql import (
     bounded,
     decode_cursor,
     encode_cursor,
+    event_field,
     subgraph_schema,
 )
 
 READ = "read"
+MAX_WATCHED = 1_000
 DEFAULT_POINTS = 1_000
 MAX_POINTS = 10_000
 PAYLOAD_CHARS = 2_000
+
+
+Verdicts = Callable[[Tenant], AsyncGenerator[ToldVerdict, None]]
+"""Tells a tenant's verdicts as they change."""
 
 
 class Reads:
@@ -55,12 +62,14 @@ class Reads:
         status: ReadIngestStatus,
         quarantine: ListQuarantine,
         alerts: AlertStore,
+        verdicts: Verdicts,
     ) -> None:
         self.latest = latest
         self.history = history
         self.status = status
         self.quarantine = quarantine
         self.alerts = alerts
+        self.verdicts = verdicts
 
 
 class Context:
@@ -399,4 +408,59 @@ class Query:
         )
 
 
-SCHEMA = subgraph_schema(Query, types=[Signal])
+@strawberry.type(description="A signal's freshness for one decision changed, by data or silence.")
+class VerdictChange:
+    """See `telemetry.model.verdict.VerdictChange`."""
+
+    signal: Signal = strawberry.field(description="The signal.")
+    decision: str = strawberry.field(description="Whose budget was applied.")
+    budget_s: float = strawberry.field(description="The budget, seconds.")
+    previous: core.Verdict = strawberry.field(description="ABSENT when it was never judged.")
+    current: core.Verdict = strawberry.field(description="Freshness from `effectiveAt` on.")
+    observed_at: datetime | None = strawberry.field(
+        description="Plant time of the newest reading; null when never seen."
+    )
+    effective_at: datetime = strawberry.field(
+        description="Plant time at which the verdict became true."
+    )
+
+    @classmethod
+    def of(cls, told: ToldVerdict) -> Self:
+        """Return the GraphQL value."""
+        return cls(
+            signal=Signal(id=strawberry.ID(told.signal_id)),
+            decision=told.decision,
+            budget_s=told.budget_s,
+            previous=told.previous,
+            current=told.current,
+            observed_at=told.observed_at,
+            effective_at=told.effective_at,
+        )
+
+
+@strawberry.type
+class Subscription:
+    """What telemetry tells as it happens."""
+
+    @event_field("Each change of a freshness verdict, from now on.")
+    async def verdict_changed(
+        self,
+        info: Info,
+        asset_ids: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Of these assets; at most 1,000. All when left out."),
+        ] = None,
+        decision: Decision = None,
+    ) -> AsyncGenerator[VerdictChange, None]:
+        """Yield the caller's tenant's changes."""
+        if len(asset_ids or ()) > MAX_WATCHED:
+            raise LimitExceededError(f"at most {MAX_WATCHED} assets, got {len(asset_ids or ())}")
+        wanted = frozenset(map(str, asset_ids or ()))
+        async for told in info.context.reads.verdicts(reader()):
+            if wanted and told.asset_id not in wanted:
+                continue
+            if decision is None or told.decision == decision:
+                yield VerdictChange.of(told)
+
+
+SCHEMA = subgraph_schema(Query, types=[Signal], subscription=Subscription)

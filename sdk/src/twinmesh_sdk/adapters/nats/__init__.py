@@ -2,6 +2,7 @@
 
 from twinmesh_sdk.adapters.nats.connection import MeshNats
 from twinmesh_sdk.adapters.nats.consumer import EventConsumer
+from twinmesh_sdk.adapters.nats.feed import EventFeed
 from twinmesh_sdk.adapters.nats.mirror import KvMirror
 from twinmesh_sdk.adapters.nats.publisher import EventPublisher
 from twinmesh_sdk.adapters.nats.relay import OutboxRelay
@@ -11,6 +12,7 @@ from twinmesh_sdk.adapters.nats.streams import ensure_streams
 __all__ = [
     "ContractSnapshot",
     "EventConsumer",
+    "EventFeed",
     "EventPublisher",
     "KvMirror",
     "MeshNats",

@@ -34,3 +34,21 @@ class VerdictChange:
     signal: Signal
     before: VerdictState | None
     now: VerdictState
+
+
+@dataclass(frozen=True, slots=True)
+class ToldVerdict:
+    """What an announcement of a changed verdict says.
+
+    Attributes:
+        observed_at: Plant time of the newest reading; None when never seen.
+    """
+
+    asset_id: str
+    signal_id: str
+    decision: str
+    budget_s: float
+    previous: Verdict
+    current: Verdict
+    observed_at: datetime | None
+    effective_at: datetime

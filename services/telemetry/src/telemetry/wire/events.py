@@ -2,13 +2,16 @@
 
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from telemetry.model.pipeline import PipelineAlert
-from telemetry.model.verdict import VerdictChange
+from telemetry.model.verdict import ToldVerdict, VerdictChange
 from twinmesh.telemetry.v1 import events_pb2 as pb
+from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.events import Envelope, EventType, event_id
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.trust import Verdict
-from twinmesh_sdk.wire import VERDICT_TO_PB, timestamp
+from twinmesh_sdk.wire import VERDICT_FROM_PB, VERDICT_TO_PB, moment, timestamp
 
 SOURCE: Final = "telemetry"
 VERDICT_CHANGED: Final = EventType("telemetry.verdict.changed.v1")
@@ -44,6 +47,28 @@ def verdict_changed(change: VerdictChange, traceparent: str = "") -> Envelope:
         time=now.effective_at,
         data=message.SerializeToString(),
         traceparent=traceparent,
+    )
+
+
+def told_verdict(data: bytes) -> ToldVerdict:
+    """Read the announcement of a changed verdict.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    try:
+        message = pb.VerdictChanged.FromString(data)
+    except DecodeError as error:
+        raise InvalidInputError("the announcement cannot be read") from error
+    return ToldVerdict(
+        asset_id=message.asset_id,
+        signal_id=message.signal_id,
+        decision=message.decision,
+        budget_s=message.budget_s,
+        previous=VERDICT_FROM_PB.get(message.previous, Verdict.ABSENT),
+        current=VERDICT_FROM_PB.get(message.current, Verdict.ABSENT),
+        observed_at=moment(message.observed_at) if message.HasField("observed_at") else None,
+        effective_at=moment(message.effective_at),
     )
 
 
