@@ -44,6 +44,10 @@ proto: venv ## Generate Python from proto/
 bench-contracts: venv ## Measure how long a verdict of compatibility takes
 	@$(BIN)/python bench/contracts.py
 
+.PHONY: bench-audit
+bench-audit: venv ## Measure how fast the audit log grows, every entry on disk
+	@$(BIN)/python bench/audit.py
+
 .PHONY: lock
 lock: ## Pin requirements.in anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
