@@ -30,6 +30,7 @@ from governance.model.contracts import Version
 from governance.model.releases import ArtefactDigest, BackTest, ModelName, Scope
 from governance.usecases import Publish, ReleaseModel
 from governance.usecases.auditing import AuditHeads, AuditQueue
+from governance.usecases.authority import Authority
 from twinmesh_local.ports import choose
 from twinmesh_local.stores.postgres import PostgresStore
 from twinmesh_local.testing import running
@@ -89,7 +90,8 @@ async def _throughput(trail: PostgresTrail) -> None:
 
 async def _approvals(registry: PostgresRegistry) -> None:
     clock = SimulatedClock(NOW)
-    release = ReleaseModel(registry, Publish(registry, MemoryNoticeboard(), clock), clock)
+    publish = Publish(registry, MemoryNoticeboard(), clock)
+    release = ReleaseModel(registry, publish, clock, Authority())
     people = {
         name: Principal(name, name, Tenant("acme"), frozenset({role}))
         for name, role in (("author", "models.submit"), ("reviewer", "models.approve"))

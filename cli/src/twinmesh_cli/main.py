@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "contract": ("contract", "Register, compare and read contracts."),
     "model": ("model", "Submit, approve, activate, retire and list model versions."),
     "audit": ("audit", "List, prove, export and verify the audit log; erase a person."),
+    "policy": ("policy", "Show, check, put and approve who may do what in governance."),
     "federation": ("federation", "Compose subgraphs, plan queries, run the engine's cases."),
 }
 

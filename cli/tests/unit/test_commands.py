@@ -29,6 +29,7 @@ COMMANDS = [
     "token",
     "contract",
     "audit",
+    "policy",
     "federation",
 ]
 

@@ -18,6 +18,7 @@ from governance.adapters.nats import NatsNoticeboard
 from governance.adapters.postgres import PostgresRegistry, PostgresTrail
 from governance.api_grpc import GovernanceApi
 from governance.api_grpc.audit_proofs import AuditApi
+from governance.api_grpc.policies import PolicyApi
 from governance.decide.audit_heads import private_key
 from governance.decide.charter_shape import check_charter_shape
 from governance.events import ConsumptionReports
@@ -41,10 +42,13 @@ from governance.usecases.auditing import (
     ReadAudit,
     RecordAudit,
 )
+from governance.usecases.authority import Authority
+from governance.usecases.policies import ChangePolicies, ReadPolicies
 from twinmesh.governance.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from twinmesh.governance.v1.governance_service_pb2_grpc import (
     add_GovernanceServiceServicer_to_server,
 )
+from twinmesh.governance.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
 from twinmesh_sdk.contract import Contract
 from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.runtime import TwinService
@@ -76,12 +80,15 @@ def build(settings: GovernanceSettings) -> TwinService:
     registry = PostgresRegistry(engine)
     board = NatsNoticeboard(service.nats, replicas=settings.nats_replicas)
     publish = Publish(registry, board, service.clock)
-    read = ReadGovernance(registry, service.clock)
-    push = PushContracts(registry, FederationComposer(), BufOracle(), publish, service.clock)
-    release = ReleaseModel(registry, publish, service.clock)
+    authority = _authority(service, settings, registry)
+    read = ReadGovernance(registry, service.clock, authority)
+    push = PushContracts(
+        registry, FederationComposer(), BufOracle(), publish, service.clock, authority=authority
+    )
+    release = ReleaseModel(registry, publish, service.clock, authority)
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
     service.add_subgraph(SCHEMA, lambda: Context(read))
-    audit = _audit(service, settings, engine)
+    audit = _audit(service, settings, engine, authority)
     service.add_router(ci_router(push, read, release, audit))
 
     async def keep_published() -> None:
@@ -111,7 +118,36 @@ def build(settings: GovernanceSettings) -> TwinService:
     return service
 
 
-def _audit(service: TwinService, settings: GovernanceSettings, engine: AsyncEngine) -> ReadAudit:
+def _authority(
+    service: TwinService, settings: GovernanceSettings, registry: PostgresRegistry
+) -> Authority:
+    """Add the policies' door, and a worker that takes up what another replica changed."""
+    authority = Authority(registry)
+
+    async def keep_up() -> None:
+        while True:
+            try:
+                if await authority.refresh():
+                    log.info("policies taken up", extra={"version": authority.in_force.version})
+            except TwinError as error:
+                log.warning("policies not read", extra={"error": str(error)})
+            await asyncio.sleep(settings.policy_refresh_s)
+
+    service.add_worker("keep up with policies", keep_up)
+    service.add_grpc(
+        add_PolicyServiceServicer_to_server,
+        PolicyApi(
+            ReadPolicies(registry, authority),
+            ChangePolicies(registry, authority, service.clock),
+            authority,
+        ),
+    )
+    return authority
+
+
+def _audit(
+    service: TwinService, settings: GovernanceSettings, engine: AsyncEngine, authority: Authority
+) -> ReadAudit:
     """Add the audit log's door and its workers; returns what reads it."""
     trail = PostgresTrail(engine)
     seed = settings.audit_key.get_secret_value()
@@ -119,7 +155,7 @@ def _audit(service: TwinService, settings: GovernanceSettings, engine: AsyncEngi
     boards: list[HeadBoard] = [NatsHeads(service.nats)]
     if settings.audit_heads_file is not None:
         boards.append(FileHeads(settings.audit_heads_file))
-    read = ReadAudit(trail, heads, boards[0])
+    read = ReadAudit(trail, heads, boards[0], authority)
     queue = AuditQueue(trail)
     publish = PublishHeads(trail, heads, boards)
 
@@ -144,7 +180,11 @@ def _audit(service: TwinService, settings: GovernanceSettings, engine: AsyncEngi
         log.error("TWIN_AUDIT_KEY is not set: the audit log's tree heads are not signed")
     service.add_grpc(
         add_AuditServiceServicer_to_server,
-        AuditApi(read, RecordAudit(queue, service.clock), EraseFromAudit(trail, service.clock)),
+        AuditApi(
+            read,
+            RecordAudit(queue, service.clock, authority),
+            EraseFromAudit(trail, service.clock, authority),
+        ),
     )
     return read
 

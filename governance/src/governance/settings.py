@@ -35,6 +35,12 @@ class GovernanceSettings(DatabaseSettings):
     audit_heads_s: float = Field(
         default=5.0, gt=0, le=3600, description="how often grown logs get a new published head"
     )
+    policy_refresh_s: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="how often policies that another replica put in force are taken up",
+    )
     migrate_on_start: bool = Field(
         default=True, description="bring the database to this release's schema when starting"
     )

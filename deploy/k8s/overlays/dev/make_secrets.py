@@ -30,9 +30,15 @@ SERVICES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
     "gateway": ((), (), ()),
 }
 IDENTITIES = {
-    "author": ("acme", ["read", "assets.write", "models.submit", "contracts.push"]),
-    "reviewer": ("acme", ["read", "models.approve"]),
-    "auditor": ("acme", ["read", "audit.erase", "audit.mesh"]),
+    "author": (
+        "acme",
+        ["read", "assets.write", "models.submit", "contracts.push", "policies.write"],
+    ),
+    "reviewer": ("acme", ["read", "models.approve", "contracts.override", "policies.approve"]),
+    "auditor": (
+        "acme",
+        ["read", "audit.erase", "audit.mesh", "quarantine.write", "retention.write"],
+    ),
     "planner": ("acme", ["read", "work.write"]),
     "erp-app": ("acme", ["read"]),
     "outsider": ("globex", ["read", "assets.write"]),

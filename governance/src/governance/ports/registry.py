@@ -10,9 +10,10 @@ from governance.ports.audit import AuditSession
 from governance.ports.consumption import ConsumptionSession, UseSession
 from governance.ports.contracts import ContractSession
 from governance.ports.models import ModelSession
+from governance.ports.policies import PolicySession
 
 
-class Session(ContractSession, ModelSession, AuditSession, UseSession, Protocol):
+class Session(ContractSession, ModelSession, AuditSession, UseSession, PolicySession, Protocol):
     """One transaction that excludes every other writer of governance, in all its replicas."""
 
 

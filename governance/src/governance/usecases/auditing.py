@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from governance.decide import audit_heads, merkle
 from governance.decide.audit_leaf import check_entry
 from governance.model.audit import (
-    MESH_LOG,
     AuditEntry,
     ConsistencyProof,
     InclusionProof,
@@ -20,7 +19,9 @@ from governance.model.audit import (
     SignedHead,
     TreeHead,
 )
+from governance.model.policies import Thing
 from governance.ports.audit import AuditTrail, HeadBoard
+from governance.usecases.authority import Authority
 from twinmesh_sdk.core.errors import (
     InvalidInputError,
     LimitExceededError,
@@ -29,11 +30,9 @@ from twinmesh_sdk.core.errors import (
     TwinError,
     UnavailableError,
 )
-from twinmesh_sdk.core.principal import SERVICE_ROLE, Principal
+from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
 
-ERASE_ROLE: Final = "audit.erase"
-MESH_ROLE: Final = "audit.mesh"
 OUTCOMES: Final = ("ACCEPTED", "UNCHANGED", "PENDING", "REFUSED")
 MAX_GROUP: Final = 500
 MAX_WAITING: Final = 10_000
@@ -158,7 +157,10 @@ class AuditHeads:
 class ReadAudit:
     """Prove what the log holds, and hand it out whole."""
 
-    def __init__(self, trail: AuditTrail, heads: AuditHeads, board: HeadBoard) -> None:
+    def __init__(
+        self, trail: AuditTrail, heads: AuditHeads, board: HeadBoard, authority: Authority
+    ) -> None:
+        self._authority = authority
         self._trail = trail
         self._heads = heads
         self._board = board
@@ -177,13 +179,13 @@ class ReadAudit:
         Raises:
             ForbiddenError: The caller may not read the mesh's own log.
         """
-        return await self._heads.sign(_log(principal, mesh=mesh))
+        return await self._heads.sign(self._authority.log(principal, "audit.read", mesh=mesh))
 
     async def published(
         self, principal: Principal, *, mesh: bool, after: int, limit: int
     ) -> list[SignedHead]:
         """Return heads as published, of more than `after` entries."""
-        log = _log(principal, mesh=mesh)
+        log = self._authority.log(principal, "audit.read", mesh=mesh)
         return await self._board.heads(log, after=after, limit=_page(limit))
 
     async def inclusion(
@@ -200,7 +202,7 @@ class ReadAudit:
         Raises:
             NotFoundError: There is no such entry in a tree of this size.
         """
-        log = _log(principal, mesh=mesh)
+        log = self._authority.log(principal, "audit.read", mesh=mesh)
         head = await self._heads.sign(log, size)
         if not 0 < sequence <= head.head.size:
             raise NotFoundError(f"the log {log} has no entry {sequence} of {head.head.size}")
@@ -217,7 +219,7 @@ class ReadAudit:
             InvalidInputError: `first` is larger than `second`, or not positive.
             NotFoundError: The log is shorter.
         """
-        log = _log(principal, mesh=mesh)
+        log = self._authority.log(principal, "audit.read", mesh=mesh)
         head = await self._heads.sign(log, second)
         if not 0 < first <= head.head.size:
             raise InvalidInputError(f"first is from 1 to {head.head.size}")
@@ -228,14 +230,15 @@ class ReadAudit:
         self, principal: Principal, *, mesh: bool, after: int, limit: int
     ) -> tuple[LogName, list[LoggedEntry]]:
         """Return entries with a number above `after`, oldest first, with what is kept beside."""
-        log = _log(principal, mesh=mesh)
+        log = self._authority.log(principal, "audit.read", mesh=mesh)
         return log, await self._trail.entries(log, after=after, limit=_page(limit))
 
 
 class RecordAudit:
     """Take in what other services did for a tenant."""
 
-    def __init__(self, queue: AuditQueue, clock: Clock) -> None:
+    def __init__(self, queue: AuditQueue, clock: Clock, authority: Authority) -> None:
+        self._authority = authority
         self._queue = queue
         self._clock = clock
 
@@ -255,7 +258,8 @@ class RecordAudit:
             ForbiddenError: The caller is no service of the mesh.
             InvalidInputError: The entry cannot be recorded.
         """
-        principal.require(SERVICE_ROLE)
+        tenant = str(principal.tenant)
+        self._authority.require(principal, "audit.record", Thing("Log", tenant, tenant))
         if not action or len(action) > MAX_ACTION:
             raise InvalidInputError(f"an action has 1 to {MAX_ACTION} characters")
         if outcome not in OUTCOMES:
@@ -275,7 +279,8 @@ class RecordAudit:
 class EraseFromAudit:
     """Erase a person from what is kept beside the log."""
 
-    def __init__(self, trail: AuditTrail, clock: Clock) -> None:
+    def __init__(self, trail: AuditTrail, clock: Clock, authority: Authority) -> None:
+        self._authority = authority
         self._trail = trail
         self._clock = clock
 
@@ -288,13 +293,13 @@ class EraseFromAudit:
             ForbiddenError: The caller may not.
             InvalidInputError: No person or no reason is given.
         """
-        principal.require(ERASE_ROLE)
+        log = self._authority.log(principal, "audit.erase", mesh=mesh)
         if not person.strip() or not reason.strip():
             raise InvalidInputError("an erasure names a person and a reason")
         told = AuditEntry(
             recorded_at=self._clock.wall_now(),
             actor=principal.subject,
-            tenant=str(_log(principal, mesh=mesh)),
+            tenant=str(log),
             action="audit.erase",
             subject="",
             outcome="ACCEPTED",
@@ -363,18 +368,6 @@ class PublishHeads:
             return []
         self._forked.add(key)
         return [Forked(log, latest.head.size)]
-
-
-def _log(principal: Principal, *, mesh: bool) -> LogName:
-    """Return the log that a caller asks about.
-
-    Raises:
-        ForbiddenError: The mesh's own, without the role for it.
-    """
-    if mesh:
-        principal.require(MESH_ROLE)
-        return LogName(MESH_LOG)
-    return LogName(principal.tenant)
 
 
 def _page(limit: int) -> int:

@@ -2,28 +2,29 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
 
 from governance.decide import releases
 from governance.decide.releases import Released
 from governance.model.audit import AuditEntry
 from governance.model.contracts import Version
+from governance.model.policies import Thing
 from governance.model.releases import ArtefactDigest, BackTest, ModelName, ModelVersion, Scope
 from governance.ports import Registry
+from governance.usecases.authority import Authority
 from governance.usecases.publishing import Publish
-from twinmesh_sdk.core.errors import ForbiddenError, NotFoundError, TwinError
-from twinmesh_sdk.core.principal import SERVICE_ROLE, Principal
+from twinmesh_sdk.core.errors import NotFoundError, TwinError
+from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
-
-SUBMIT_ROLE: Final = "models.submit"
-APPROVE_ROLE: Final = "models.approve"
 
 
 class ReleaseModel:
     """Take a model version from submission to retirement; every step is audited, refused or not."""
 
-    def __init__(self, registry: Registry, publish: Publish, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, publish: Publish, clock: Clock, authority: Authority
+    ) -> None:
         self._registry = registry
+        self._authority = authority
         self._publish = publish
         self._clock = clock
 
@@ -56,7 +57,6 @@ class ReleaseModel:
         )
 
         def decide(versions: list[ModelVersion]) -> Released:
-            _require_person(principal, SUBMIT_ROLE)
             return releases.submit(_find(versions, version), submitted)
 
         return await self._step(principal, "model.submit", name, version, decide)
@@ -73,7 +73,6 @@ class ReleaseModel:
         """
 
         def decide(versions: list[ModelVersion]) -> Released:
-            _require_person(principal, APPROVE_ROLE)
             model = _get(versions, name, version)
             return releases.approve(
                 model, by=principal.subject, at=self._clock.wall_now(), note=note
@@ -98,7 +97,6 @@ class ReleaseModel:
         """
 
         def decide(versions: list[ModelVersion]) -> Released:
-            _require_person(principal, APPROVE_ROLE)
             model = _get(versions, name, version)
             others = [v for v in versions if v.version != version]
             return releases.activate(
@@ -120,7 +118,6 @@ class ReleaseModel:
         """
 
         def decide(versions: list[ModelVersion]) -> Released:
-            _require_person(principal, APPROVE_ROLE)
             model = _get(versions, name, version)
             return releases.retire(model, at=self._clock.plant_now(principal.tenant))
 
@@ -139,7 +136,13 @@ class ReleaseModel:
         refused: TwinError | None = None
         async with self._registry.exclusive() as session:
             try:
-                released = decide(await session.models(str(name)))
+                versions = await session.models(str(name))
+                known = _find(versions, version)
+                thing = Thing(
+                    "Model", f"{name} {version}", author=known.submitted_by if known else ""
+                )
+                self._authority.require(principal, action, thing)
+                released = decide(versions)
                 await session.save_models(released.changed)
             except TwinError as error:
                 refused = error
@@ -163,16 +166,6 @@ class ReleaseModel:
         if released.changed:
             await self._publish()
         return released
-
-
-def _require_person(principal: Principal, role: str) -> None:
-    """Let nobody pass but a person with the role: a service may not stand in for either of two."""
-    if SERVICE_ROLE in principal.roles:
-        raise ForbiddenError(
-            f"{principal.subject} is a service; models are released by persons",
-            hint=f"use a person's token with {role}",
-        )
-    principal.require(role)
 
 
 def _find(versions: list[ModelVersion], version: Version) -> ModelVersion | None:

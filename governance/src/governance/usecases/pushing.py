@@ -3,19 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from governance.decide.protobuf_changes import ProtobufChange
 from governance.decide.registration import Judgement, Pushed, judge
 from governance.model.audit import AuditEntry
 from governance.model.contracts import MAX_BUNDLES, Bundle, ContractState, Mesh
+from governance.model.policies import Thing
 from governance.ports import BreakingOracle, Composer, Registry
+from governance.usecases.authority import Authority
 from governance.usecases.publishing import Publish
-from twinmesh_sdk.core.errors import ForbiddenError, InvalidInputError, LimitExceededError
+from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
 from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
-
-PUSH_ROLE: Final = "contracts.push"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,15 @@ class PushContracts:
         oracle: BreakingOracle,
         publish: Publish,
         clock: Clock,
+        *,
+        authority: Authority,
     ) -> None:
         self._registry = registry
         self._composer = composer
         self._oracle = oracle
         self._publish = publish
         self._clock = clock
+        self._authority = authority
 
     async def __call__(
         self, principal: Principal, bundles: Sequence[Bundle], *, dry_run: bool = False
@@ -53,15 +55,14 @@ class PushContracts:
             InvalidInputError: No bundle, or two of one service.
             LimitExceededError: Too many bundles.
         """
-        if PUSH_ROLE not in principal.roles:  # not even for services: none registers itself
-            raise ForbiddenError(
-                f"{principal.subject} lacks the role {PUSH_ROLE}",
-                hint=f"ask for a token with {PUSH_ROLE}",
-            )
         if not bundles:
             raise InvalidInputError("a push holds at least one bundle")
         if len(bundles) > MAX_BUNDLES:
             raise LimitExceededError(f"a push holds at most {MAX_BUNDLES} bundles")
+        for bundle in bundles:
+            self._authority.require(
+                principal, "contract.push", Thing("Contract", str(bundle.service))
+            )
         if dry_run:
             mesh, _ = await self._registry.read()
             judgement = await self._judge(mesh, principal, bundles)

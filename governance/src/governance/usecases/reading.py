@@ -1,27 +1,40 @@
 """Read what governance holds."""
 
 from datetime import datetime
+from typing import Final
 
 from governance.decide.releases import model_at
 from governance.model.audit import AuditEntry
 from governance.model.contracts import Contract, Mesh, Version
+from governance.model.policies import Thing
 from governance.model.releases import ModelName, ModelVersion
 from governance.ports import Registry
+from governance.usecases.authority import Authority
 from twinmesh_sdk.core.errors import NotFoundError
 from twinmesh_sdk.core.principal import Principal
+from twinmesh_sdk.core.request import current_principal
 from twinmesh_sdk.core.times import format_time
 from twinmesh_sdk.ports.clock import Clock
+
+
+SNAPSHOT: Final = Thing("Snapshot", "mesh")
 
 
 class ReadGovernance:
     """Read contracts, models, the supergraph and the audit log."""
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
+    def __init__(self, registry: Registry, clock: Clock, authority: Authority) -> None:
         self._registry = registry
+        self._authority = authority
         self._clock = clock
 
     async def mesh(self) -> Mesh:
-        """Return all contracts and the supergraph in force."""
+        """Return all contracts and the supergraph in force.
+
+        Raises:
+            ForbiddenError: The caller may not read them.
+        """
+        self._may_read()
         mesh, _ = await self._registry.read()
         return mesh
 
@@ -53,7 +66,12 @@ class ReadGovernance:
         return found
 
     async def models(self, name: str = "") -> list[ModelVersion]:
-        """Return model versions, newest first; of one model when `name` is set."""
+        """Return model versions, newest first; of one model when `name` is set.
+
+        Raises:
+            ForbiddenError: The caller may not read them.
+        """
+        self._may_read()
         _, models = await self._registry.read()
         found = [m for m in models if not name or m.name == name]
         return sorted(found, key=lambda m: (m.name, m.version), reverse=True)
@@ -83,8 +101,16 @@ class ReadGovernance:
             )
         return found
 
+    def _may_read(self) -> None:
+        self._authority.require(current_principal(), "governance.read", SNAPSHOT)
+
     async def audit(
         self, principal: Principal, *, before: int | None, limit: int
     ) -> list[AuditEntry]:
-        """Return the caller's tenant's audit entries, newest first."""
+        """Return the caller's tenant's audit entries, newest first.
+
+        Raises:
+            ForbiddenError: The caller may not read them.
+        """
+        self._authority.log(principal, "audit.read", mesh=False)
         return await self._registry.audit(str(principal.tenant), before=before, limit=limit)

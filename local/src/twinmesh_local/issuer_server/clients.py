@@ -46,9 +46,19 @@ class Identity:
 
 
 DEMO: Final = (
-    Identity("author", "acme", ("read", "assets.write", "models.submit", "contracts.push")),
-    Identity("reviewer", "acme", ("read", "models.approve")),
-    Identity("auditor", "acme", ("read", "audit.erase", "audit.mesh")),
+    Identity(
+        "author",
+        "acme",
+        ("read", "assets.write", "models.submit", "contracts.push", "policies.write"),
+    ),
+    Identity(
+        "reviewer", "acme", ("read", "models.approve", "contracts.override", "policies.approve")
+    ),
+    Identity(
+        "auditor",
+        "acme",
+        ("read", "audit.erase", "audit.mesh", "quarantine.write", "retention.write"),
+    ),
     Identity("planner", "acme", ("read", "work.write")),
     Identity("erp-app", "acme", ("read",)),
     Identity("outsider", "globex", ("read", "assets.write")),

@@ -8,6 +8,7 @@ from governance.adapters.memory.audit import MemoryAudit
 from governance.adapters.memory.consumption import MemoryConsumption, MemoryUses
 from governance.adapters.memory.contracts import MemoryContracts
 from governance.adapters.memory.models import MemoryModels
+from governance.adapters.memory.policies import MemoryPolicies
 from governance.adapters.memory.state import Log, State
 from governance.decide.audit_leaf import opened
 from governance.model.audit import AuditEntry, LogName
@@ -15,7 +16,7 @@ from governance.model.contracts import Mesh
 from governance.model.releases import ModelVersion
 
 
-class MemorySession(MemoryContracts, MemoryModels, MemoryAudit, MemoryUses):
+class MemorySession(MemoryContracts, MemoryModels, MemoryAudit, MemoryUses, MemoryPolicies):
     """See `Session`."""
 
 

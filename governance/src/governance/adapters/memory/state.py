@@ -7,6 +7,7 @@ from governance.decide.merkle import Frontier, Place
 from governance.model.audit import LoggedEntry, LogName, Secret
 from governance.model.consumption import ClientOwner, Use
 from governance.model.contracts import Contract, Supergraph
+from governance.model.policies import PolicySet
 from governance.model.releases import ModelVersion
 
 
@@ -28,6 +29,7 @@ class State:
     supergraph: Supergraph | None = None
     models: dict[tuple[str, str], ModelVersion] = field(default_factory=dict)
     audit: dict[LogName, Log] = field(default_factory=dict)
+    policies: dict[int, PolicySet] = field(default_factory=dict)
     uses: dict[tuple[str, str, str, str, str], Use] = field(default_factory=dict)
     reports: set[tuple[str, str, str, int]] = field(default_factory=set)
     owners: dict[str, ClientOwner] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class State:
             supergraph=self.supergraph,
             models=dict(self.models),
             audit=dict(self.audit),
+            policies=dict(self.policies),
             uses=dict(self.uses),
             reports=set(self.reports),
             owners=dict(self.owners),

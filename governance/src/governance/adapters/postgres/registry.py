@@ -13,6 +13,7 @@ from governance.adapters.postgres.audit import PostgresAudit, newest
 from governance.adapters.postgres.consumption import PostgresConsumption, PostgresUses
 from governance.adapters.postgres.contracts import PostgresContracts
 from governance.adapters.postgres.models import PostgresModels
+from governance.adapters.postgres.policies import PostgresPolicies
 from governance.adapters.postgres.transaction import with_deadlines
 from governance.decide.audit_leaf import opened
 from governance.model.audit import AuditEntry, LogName
@@ -23,7 +24,9 @@ from twinmesh_sdk.core.errors import UnavailableError
 WRITER_LOCK: Final = 0x7477_6E67_6F76  # one writer at a time in all replicas; "twngov"
 
 
-class PostgresSession(PostgresContracts, PostgresModels, PostgresAudit, PostgresUses):
+class PostgresSession(
+    PostgresContracts, PostgresModels, PostgresAudit, PostgresUses, PostgresPolicies
+):
     """See `Session`: one transaction."""
 
 
