@@ -438,5 +438,5 @@ async def test_the_store_refuses_to_forget(service, database_url, push, bundle):
     engine = create_async_engine(database_url)
     with pytest.raises(Exception, match="append-only"):
         async with engine.begin() as connection:
-            await connection.execute(text("TRUNCATE audit"))
+            await connection.execute(text("TRUNCATE audit_entries"))
     await engine.dispose()

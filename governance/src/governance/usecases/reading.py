@@ -16,7 +16,6 @@ from twinmesh_sdk.core.request import current_principal
 from twinmesh_sdk.core.times import format_time
 from twinmesh_sdk.ports.clock import Clock
 
-
 SNAPSHOT: Final = Thing("Snapshot", "mesh")
 
 
