@@ -7,6 +7,7 @@ from typing import Any, Final
 from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 
+from gateway.consumption import Consumption
 from gateway.forwarding import Asked
 from gateway.request_times import EXTENSION, read_times
 from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, SubgraphStatus
@@ -39,8 +40,9 @@ SUBGRAPH_SECONDS: Final = Histogram(
 class Answering:
     """Admits requests to the engine and completes what it answers."""
 
-    def __init__(self, clock: Clock, *, answer_timeout_s: float) -> None:
+    def __init__(self, clock: Clock, consumption: Consumption, *, answer_timeout_s: float) -> None:
         self._clock = clock
+        self._consumption = consumption
         self._answer_timeout_s = answer_timeout_s
 
     def admit(self, request: Request, asked: GraphQLRequest) -> Asked:
@@ -71,6 +73,7 @@ class Answering:
             times=read_times(asked.extensions, plant_now=self._clock.plant_now(principal.tenant)),
             deadline=Deadline.after(self._answer_timeout_s),
             explain=headers.get(EXPLAIN, "").strip().lower() == "plan",
+            variables=asked.variables,
         )
 
     def finish(self, context: object, result: ExecutionResult) -> None:
@@ -94,6 +97,7 @@ class Answering:
             SUBGRAPH_STATUS.labels(name, report.status.value).inc(max(1, report.fetches))
             SUBGRAPH_SECONDS.labels(name).observe(report.ms / 1000)
         OPERATIONS.labels(_outcome(result)).inc()
+        self._consumption.answered(context)
 
 
 def _outcome(result: ExecutionResult) -> str:

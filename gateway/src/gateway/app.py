@@ -1,6 +1,7 @@
 """Assembles the gateway: the federation engine, served with the mesh's times, trust and tokens."""
 
 from gateway.answering import Answering
+from gateway.consumption import Consumption
 from gateway.forwarding import MeshHooks
 from gateway.settings import GatewaySettings
 from gateway.supergraph_source import SupergraphSource
@@ -32,7 +33,8 @@ def build(settings: GatewaySettings) -> TwinService:
     hooks = MeshHooks(subgraph_timeout_s=settings.subgraph_timeout_s)
     engine = Engine(AiohttpSubgraphClient(), hooks=hooks, options=options)
     source = SupergraphSource(engine, service.contracts, service.nats, options)
-    answering = Answering(service.clock, answer_timeout_s=settings.answer_timeout_s)
+    consumption = Consumption(service.consumption, lambda: engine.supergraph)
+    answering = Answering(service.clock, consumption, answer_timeout_s=settings.answer_timeout_s)
     handler = GraphQLHandler(
         engine,
         context=answering.admit,

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from gateway.request_times import time_headers
+from gateway.request_times import EXTENSION, time_headers
 from gateway.trust_summary import TrustSummary
 from twinmesh_federation.execution.client import SubgraphResponse
 from twinmesh_federation.execution.hooks import ExecutionHooks
 from twinmesh_federation.planning.plan import Fetch, Path, QueryPlan
 from twinmesh_sdk.adapters import tracing
+from twinmesh_sdk.core.consumption import CollectedOutputs
 from twinmesh_sdk.core.principal import SERVICE_ROLE, Principal
 from twinmesh_sdk.core.request import Deadline
 from twinmesh_sdk.core.times import ReadTime
@@ -21,6 +23,8 @@ class Asked:
     Attributes:
         explain: Whether the plan was asked for.
         plan: The plan that ran; None before planning.
+        variables: As the client sent them.
+        outputs: The derived outputs that the subgraphs' answers carry.
     """
 
     principal: Principal
@@ -30,10 +34,12 @@ class Asked:
     explain: bool = False
     trust: TrustSummary = field(default_factory=TrustSummary)
     plan: QueryPlan | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    outputs: CollectedOutputs = field(default_factory=CollectedOutputs)
 
 
 class MeshHooks(ExecutionHooks):
-    """Forwards token, times, trace and deadline; collects trust.
+    """Forwards token, times, trace and deadline; collects trust and derived outputs.
 
     Args:
         subgraph_timeout_s: The longest a subgraph may take; what is left of the request, if less.
@@ -70,6 +76,7 @@ class MeshHooks(ExecutionHooks):
         assert isinstance(context, Asked)
         for path in paths or ((),):
             context.trust.add(fetch.service, _readable(path), response.extensions)
+        context.outputs.merge(CollectedOutputs.of_extension(response.extensions.get(EXTENSION)))
 
 
 def _readable(path: Path) -> list[str]:

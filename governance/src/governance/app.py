@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
 from prometheus_client import Counter
@@ -15,23 +16,26 @@ from governance.adapters.federation import FederationComposer, warm_up
 from governance.adapters.heads import FileHeads, NatsHeads
 from governance.adapters.migration import migrate
 from governance.adapters.nats import NatsNoticeboard
-from governance.adapters.postgres import PostgresRegistry, PostgresTrail
+from governance.adapters.postgres import PostgresLineage, PostgresRegistry, PostgresTrail
 from governance.api_grpc import GovernanceApi
 from governance.api_grpc.audit_proofs import AuditApi
 from governance.api_grpc.policies import PolicyApi
 from governance.decide.audit_heads import private_key
 from governance.decide.charter_shape import check_charter_shape
-from governance.events import ConsumptionReports
+from governance.events import ConsumptionReports, DerivationConsumer
 from governance.http import ci_router
 from governance.ports.audit import HeadBoard
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA, Context
 from governance.usecases import (
+    ForgetLineage,
     ForgetUses,
     Publish,
     PushContracts,
     ReadGovernance,
     RecordConsumption,
+    RecordDerived,
+    RecordReceipts,
     ReleaseModel,
 )
 from governance.usecases.auditing import (
@@ -109,8 +113,15 @@ def build(settings: GovernanceSettings) -> TwinService:
         await registry.ping()
 
     service.add_worker("keep published", keep_published)
-    reports = ConsumptionReports(service.nats, RecordConsumption(registry))
+    lineage = PostgresLineage(engine)
+    reports = ConsumptionReports(service.nats, RecordConsumption(registry), RecordReceipts(lineage))
     service.add_worker("consumption reports", reports.run)
+    derivations = DerivationConsumer(service.nats, RecordDerived(lineage))
+    service.add_worker("derivations", derivations.run)
+    forget_lineage = ForgetLineage(
+        lineage, service.clock, kept=timedelta(days=settings.receipts_kept_days)
+    )
+    service.add_worker("old receipts", lambda: _keep_forgetting(forget_lineage))
     forget = ForgetUses(registry, service.clock, kept_days=settings.uses_kept_days)
     service.add_worker("old uses", lambda: _keep_forgetting(forget))
     # In place of the runtime's: whoever registers contracts cannot wait for its own to be active.
@@ -199,14 +210,14 @@ async def _opened(engine: AsyncEngine, *, migrating: bool) -> AsyncIterator[Asyn
         await engine.dispose()
 
 
-async def _keep_forgetting(forget: ForgetUses) -> None:
-    """Forget old uses, a few times a day."""
+async def _keep_forgetting(forget: Callable[[], Awaitable[int]]) -> None:
+    """Forget what is older than is kept, a bounded number every hour."""
     while True:
         try:
             if gone := await forget():
-                log.info("old uses forgotten", extra={"uses": gone})
+                log.info("old records forgotten", extra={"records": gone})
         except TwinError as error:
-            log.warning("old uses cannot be forgotten", extra={"error": str(error)})
+            log.warning("old records cannot be forgotten", extra={"error": str(error)})
         await asyncio.sleep(FORGET_EVERY_S)
 
 

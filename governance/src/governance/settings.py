@@ -25,6 +25,12 @@ class GovernanceSettings(DatabaseSettings):
         le=3650,
         description="how long a use of a contract is kept after it was last seen, in days",
     )
+    receipts_kept_days: float = Field(
+        default=400.0,
+        ge=1,
+        le=3650,
+        description="how long a receipt is kept after it was last added to, in days",
+    )
     audit_key: SecretStr = Field(
         default=SecretStr(""),
         description="Ed25519 seed that signs the audit log's tree heads, 64 hexadecimal digits",

@@ -4,14 +4,20 @@ import asyncio
 
 import pytest
 
-from governance.adapters.memory import MemoryRegistry
-from governance.events import ConsumptionReports
-from governance.usecases import RecordConsumption
+from governance.adapters.memory import MemoryLineage, MemoryRegistry
+from governance.events import ConsumptionReports, DerivationConsumer
+from governance.usecases import RecordConsumption, RecordDerived, RecordReceipts
 from twinmesh.governance.v1 import consumption_pb2 as pb
 from twinmesh_sdk.adapters.nats import MeshNats, ensure_streams
+from twinmesh_sdk.adapters.nats.cloudevents import headers_of
+from twinmesh_sdk.core.consumption import Derivation, Output, OutputState
+from twinmesh_sdk.core.events import Envelope, EventType, subject_of
+from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.wire import timestamp
 
 pytestmark = pytest.mark.stack
+ACME = Tenant("acme")
+KIND = EventType("test.thing.happened.v1")
 
 
 @pytest.fixture
@@ -33,14 +39,28 @@ def report(now, sequence, coordinate="Pump.state"):
         last_at=timestamp(now),
         count=2,
     )
+    receipt = pb.Receipt(
+        client="erp-app",
+        door=pb.DOOR_GATEWAY,
+        output_type="WorkItem",
+        output_id="wki_1",
+        output_version=1,
+        model="judge",
+        model_version="1.0.0",
+        first_at=timestamp(now),
+        last_at=timestamp(now),
+        count=3,
+    )
     return pb.ConsumptionReport(
-        reporter="gateway", instance="a", sequence=sequence, uses=[use]
+        reporter="gateway", instance="a", sequence=sequence, uses=[use], receipts=[receipt]
     ).SerializeToString()
 
 
 async def test_a_report_counts_once_and_an_unreadable_one_holds_nothing_up(bus, now):
     registry = MemoryRegistry()
-    reading = asyncio.create_task(ConsumptionReports(bus, RecordConsumption(registry)).run())
+    lineage = MemoryLineage()
+    reports = ConsumptionReports(bus, RecordConsumption(registry), RecordReceipts(lineage))
+    reading = asyncio.create_task(reports.run())
     try:
         await bus.js.publish("use.acme.gateway", report(now, 1))
         await bus.js.publish("use.acme.gateway", report(now, 1))
@@ -60,3 +80,36 @@ async def test_a_report_counts_once_and_an_unreadable_one_holds_nothing_up(bus, 
 
     assert [(use.coordinate, use.count) for use in found] == [("Pump.state", 4)]
     assert info.num_pending == 0
+    (receipt,) = await lineage.receipts(Tenant("acme"), "judge", "1.0.0", limit=9)
+    assert receipt.count == 6
+
+
+async def test_what_twins_announce_is_read_off_the_headers(bus, now):
+    def event(version, state):
+        derivation = Derivation(
+            Output("WorkItem", "wki_1", version, "judge", "1.0.0"), state, "cfg_1", "sha256:00"
+        )
+        envelope = Envelope(
+            f"evt_{version}", KIND, "tester", ACME, "ast_1", now, b"x", derivation=derivation
+        )
+        return headers_of(envelope, dataschema="x#y", traceparent="")
+
+    plain = Envelope("evt_9", KIND, "tester", ACME, "ast_1", now, b"x")
+    lineage = MemoryLineage()
+    subject = subject_of(ACME, KIND)
+    await bus.js.publish(subject, b"x", headers=event(1, OutputState.OPEN))
+    await bus.js.publish(subject, b"x", headers={"ce-id": "no event"})
+    await bus.js.publish(subject, b"x", headers=headers_of(plain, dataschema="x#y", traceparent=""))
+    await bus.js.publish(subject, b"x", headers=event(2, OutputState.ENDED))
+    reading = asyncio.create_task(DerivationConsumer(bus, RecordDerived(lineage)).run())
+    try:
+        held, until = [], asyncio.get_running_loop().time() + 20
+        while not held and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.05)
+            held = await lineage.derived(ACME, "judge", "1.0.0", [OutputState.ENDED], limit=9)
+    finally:
+        reading.cancel()
+
+    (one,) = held
+    assert (one.service, one.subject, one.output.version) == ("tester", "ast_1", 2)
+    assert one.derivation.configuration_version == "cfg_1"

@@ -13,9 +13,11 @@ from fastapi import APIRouter
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from strawberry.dataloader import DataLoader
 
+from twinmesh.governance.v1 import consumption_pb2
 from twinmesh.twin.v1 import twin_service_pb2, twin_service_pb2_grpc
 from twinmesh_sdk import graphql
 from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.consumption import Output, note_output
 from twinmesh_sdk.core.errors import (
     InvalidInputError,
     NotFoundError,
@@ -49,6 +51,11 @@ class Asset:
     @strawberry.field
     async def trust(self, verdict: str) -> graphql.Trust | None:
         return graphql.Trust.of(Trust(Verdict(verdict)))
+
+    @strawberry.field
+    def judged(self) -> str:
+        note_output(Output("Judgement", str(self.id), 3, "judge", "1.2.0"))
+        return "sound"
 
     @strawberry.field
     async def failing(self, how: str) -> str | None:
@@ -88,6 +95,7 @@ class Words:
 class Api(twin_service_pb2_grpc.TwinServiceServicer):
     async def Describe(self, request, context):
         caller = current_principal()
+        note_output(Output("Judgement", "described", 1, "judge", "1.2.0"))
         return twin_service_pb2.DescribeResponse(
             name=f"{caller.subject}@{caller.tenant}", version=format_time(current_read_time().as_of)
         )
@@ -178,6 +186,24 @@ async def test_a_subgraph_answers_many_entities_with_one_load(greeter, issuer):
     assert len(greeter.loads) == 1
     assert answer["extensions"]["twinmesh"]["count"] == 100
     assert answer["extensions"]["twinmesh"]["trust"]["verdict"] == "STALE"
+
+
+async def test_a_subgraph_names_the_derived_outputs_of_its_answer_once(greeter, issuer):
+    keys = [{"__typename": "Asset", "id": i} for i in ("a", "b", "a")]
+    query = (
+        "query($keys: [_Any!]!) { _entities(representations: $keys) { ... on Asset { judged } } }"
+    )
+
+    answer = await greeter.ask(query, issuer.headers(), keys=keys)
+
+    assert answer["extensions"]["twinmesh"]["outputs"] == [
+        {
+            "type": "Judgement",
+            "model": "judge",
+            "modelVersion": "1.2.0",
+            "items": [["a", 3], ["b", 3]],
+        }
+    ]
 
 
 async def test_the_times_of_the_headers_are_those_that_resolvers_see(greeter, issuer):
@@ -371,6 +397,21 @@ async def test_metrics_and_health_need_no_token(greeter):
 async def describe(channel):
     stub = twin_service_pb2_grpc.TwinServiceStub(channel)
     return await stub.Describe(twin_service_pb2.DescribeRequest())
+
+
+async def test_a_call_is_a_use_of_its_method_and_a_receipt_of_what_it_returned(greeter, bus):
+    with acting_for(Tenant("globex")):
+        await describe(greeter.service.peer("assets"))
+    await greeter.service.consumption.flush()
+
+    message = await bus.js.get_last_msg("USE", "use.globex.greeter")
+    report = consumption_pb2.ConsumptionReport.FromString(message.data)
+    (use,) = report.uses
+    assert (use.client, use.coordinate) == ("greeter", "twinmesh.twin.v1.TwinService/Describe")
+    assert (use.service, use.kind) == ("greeter", consumption_pb2.USE_KIND_RPC_METHOD)
+    (receipt,) = report.receipts
+    assert (receipt.client, receipt.output_id, receipt.model) == ("greeter", "described", "judge")
+    assert receipt.door == consumption_pb2.DOOR_RPC
 
 
 async def test_a_service_calls_a_peer_for_the_tenant_it_acts_for(greeter):

@@ -8,8 +8,10 @@ import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from twinmesh.core.v1 import trust_pb2
+from twinmesh.governance.v1 import consumption_pb2
 from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.adapters.nats import (
+    ConsumptionReporter,
     ContractSnapshot,
     EventConsumer,
     EventPublisher,
@@ -22,6 +24,7 @@ from twinmesh_sdk.adapters.nats.cloudevents import headers_of
 from twinmesh_sdk.adapters.nats.lease import Lease
 from twinmesh_sdk.adapters.plant_clock import PlantClock, encode
 from twinmesh_sdk.contract import Contract, descriptor_set
+from twinmesh_sdk.core.consumption import Derivation, Output, OutputState
 from twinmesh_sdk.core.errors import (
     InvalidInputError,
     PreconditionFailedError,
@@ -142,7 +145,7 @@ class Mesh:
         self.clock = PlantClock(self.mirrors["plant-clock"])
         self.publisher = EventPublisher(bus, self.contracts, CONTRACT.event_schemas)
 
-    def consumer(self, handler, inbox=None):
+    def consumer(self, handler, inbox=None, consumption=None):
         return EventConsumer(
             bus=self.bus,
             contracts=self.contracts,
@@ -151,6 +154,7 @@ class Mesh:
             event_type=TYPE,
             handler=handler,
             inbox=inbox,
+            consumption=consumption,
         )
 
     async def quarantined(self):
@@ -399,6 +403,26 @@ async def test_plant_time_follows_the_bucket_and_is_wall_time_without_an_entry(m
     await bucket.put("probe", b"{}")
     await eventually(lambda: mesh.mirrors["plant-clock"].get("probe") is not None)
     assert mesh.clock.speed(ACME) == 60.0
+
+
+async def test_a_handled_event_is_a_use_and_a_receipt_of_what_it_announces(registered):
+    reporter = ConsumptionReporter(registered.bus, registered.clock, reporter="tester")
+    registered.publisher.derivation_of = lambda e: Derivation(
+        Output("WorkItem", e.subject, 4, "judge", "1.2.0"), OutputState.OPEN
+    )
+    heard = Heard(UnavailableError("not yet"))
+
+    async with running(registered.consumer(heard, consumption=reporter).run()):
+        await registered.publisher.publish(event())
+        await eventually(lambda: heard.events)
+    await reporter.flush()
+
+    message = await registered.bus.js.get_last_msg("USE", "use.acme.tester")
+    report = consumption_pb2.ConsumptionReport.FromString(message.data)
+    (use,), (receipt,) = report.uses, report.receipts
+    assert (use.client, use.coordinate, use.service, use.count) == ("tester", TYPE, "tester", 1)
+    assert (receipt.output_id, receipt.output_version, receipt.count) == ("a", 4, 1)
+    assert receipt.door == consumption_pb2.DOOR_EVENT
 
 
 async def test_everything_goes_on_after_the_server_was_killed(nats, registered):

@@ -74,6 +74,7 @@ def model_entries(models: Iterable[ModelVersion], now: datetime) -> dict[str, by
         foremost = begun[-1] if begun else versions[0]
         schedule = [_release(model) for model in versions]
         entries[f"active.{name}"] = _json({**_release(foremost), "schedule": schedule})
+        entries[f"schedule.{name}"] = _json({"versions": schedule})
     return entries
 
 

@@ -1,5 +1,6 @@
 """What governance hears on the bus; no decisions inside."""
 
 from governance.events.consumption import ConsumptionReports
+from governance.events.derivations import DerivationConsumer
 
-__all__ = ["ConsumptionReports"]
+__all__ = ["ConsumptionReports", "DerivationConsumer"]

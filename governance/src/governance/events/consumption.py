@@ -14,7 +14,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from prometheus_client import Counter
 
 from governance import wire
-from governance.usecases import RecordConsumption
+from governance.model.lineage import ReportId
+from governance.usecases import RecordConsumption, RecordReceipts
 from twinmesh_sdk.adapters.nats import MeshNats
 from twinmesh_sdk.core.errors import InvalidInputError, TwinError
 from twinmesh_sdk.core.ids import Tenant
@@ -39,13 +40,14 @@ COUNTED: Final = Counter(
 class ConsumptionReports:
     """Hands every report to the use case, at least once and in any order.
 
-    Harmless: the use case counts a report once by its name. One that cannot be read is dropped
+    Harmless: both use cases count a report once by its name. One that cannot be read is dropped
     with a log line: it never will be, and nothing depends on it.
     """
 
-    def __init__(self, bus: MeshNats, record: RecordConsumption) -> None:
+    def __init__(self, bus: MeshNats, record: RecordConsumption, receipts: RecordReceipts) -> None:
         self._bus = bus
         self._record = record
+        self._receipts = receipts
 
     async def run(self) -> None:
         """Consume until cancelled."""
@@ -89,6 +91,8 @@ class ConsumptionReports:
         try:
             tenant, reporter = _named(message.subject)
             report = wire.report_from_bytes(tenant, reporter, message.data)
+            receipts = wire.receipts_from_bytes(message.data)
+            named = ReportId(reporter, report.instance, report.sequence)
         except InvalidInputError as error:
             log.warning(
                 "a report cannot be read",
@@ -97,6 +101,7 @@ class ConsumptionReports:
             await message.term()
             COUNTED.labels("unreadable").inc()
             return
+        await self._receipts(Tenant(tenant), named, receipts)
         first = await self._record(report)
         await message.ack()
         COUNTED.labels("counted" if first else "repeated").inc()

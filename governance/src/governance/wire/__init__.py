@@ -17,6 +17,7 @@ from governance.wire.contracts import (
     pushed_to_pb,
     read_charter,
 )
+from governance.wire.lineage import receipt_from_pb, receipt_to_pb, receipts_from_bytes
 from governance.wire.models import back_test_from_pb, model_to_pb, scope_from_pb
 from governance.wire.times import time_or_none
 
@@ -35,6 +36,9 @@ __all__ = [
     "model_to_pb",
     "pushed_to_pb",
     "read_charter",
+    "receipt_from_pb",
+    "receipt_to_pb",
+    "receipts_from_bytes",
     "report_from_bytes",
     "scope_from_pb",
     "time_or_none",

@@ -17,7 +17,7 @@ DOMAIN: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,160}")
 
 STREAMS: Final = ("RAW", "TELE", "EVENTS", "QUARANTINE", "USE")
-BUCKETS: Final = ("contracts", "models", "plant-clock", "leases")
+BUCKETS: Final = ("contracts", "models", "plant-clock", "leases", "replicas")
 KV_STREAMS: Final = tuple(f"KV_{bucket}" for bucket in BUCKETS)
 BUNDLES: Final = "OBJ_bundles"
 AUDIT_HEADS: Final = "AUDIT_HEADS"
@@ -101,7 +101,7 @@ def service(
             raise InvalidInputError(f"{domain[:80]!r} is no domain of events")
         events.append(f"tm.*.{domain}.>")
     word = name.removeprefix("svc-")
-    own = ["$KV.leases.>", f"quarantine.{word}.>", f"use.*.{word}"]
+    own = ["$KV.leases.>", f"quarantine.{word}.>", f"use.*.{word}", f"$KV.replicas.{word}.>"]
     allowed = [*everyone, *made, *read, *own, *events, *publish]
     return User(
         name=name,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from twinmesh_sdk.core.consumption import Derivation
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import Tenant, derived_id
 
@@ -46,6 +47,8 @@ class Envelope:
         dataschema: `<protobuf message>#<digest>`; filled in by the publisher.
         data: The protobuf message.
         traceparent: W3C trace context of the cause; empty when there is none.
+        derivation: The derived output that it announces; filled in by the publisher, None for
+            others.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Envelope:
     data: bytes
     dataschema: str = ""
     traceparent: str = ""
+    derivation: Derivation | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the bus would refuse, before it is saved in an outbox."""

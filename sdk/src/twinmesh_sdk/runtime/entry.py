@@ -19,7 +19,17 @@ AS_OF: Final = "tm-as-of"
 KNOWN_AT: Final = "tm-known-at"
 DEADLINE_MS: Final = "tm-deadline-ms"
 TENANT: Final = "tm-tenant"
-READ: Final = ("authorization", "traceparent", NOW, AS_OF, KNOWN_AT, DEADLINE_MS, TENANT)
+CALLER: Final = "tm-caller"
+READ: Final = (
+    "authorization",
+    "traceparent",
+    NOW,
+    AS_OF,
+    KNOWN_AT,
+    DEADLINE_MS,
+    TENANT,
+    CALLER,
+)
 """The headers, and gRPC metadata, that a door reads."""
 
 

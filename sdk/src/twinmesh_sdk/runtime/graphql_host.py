@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twinmesh_sdk.adapters import tracing
+from twinmesh_sdk.core.consumption import collect_outputs
 from twinmesh_sdk.core.errors import (
     DeadlineExceededError,
     InvalidInputError,
@@ -53,7 +54,7 @@ class GraphqlHost:
 
     Field errors leave with `extensions` {code, retryable, hint, traceId}; a bug says no more than
     that it is one. The worst trust among the answer's values is in
-    `extensions.twinmesh` {trust, count}.
+    `extensions.twinmesh` {trust, count}, with the derived outputs that it carries {outputs}.
     """
 
     def __init__(self, schema: strawberry.federation.Schema, context: Callable[[], object]) -> None:
@@ -83,19 +84,20 @@ class GraphqlHost:
         deadline = current_deadline()
         try:
             async with asyncio.timeout(deadline.remaining_s if deadline else None):
-                result = await self._schema.execute(
-                    query,
-                    variable_values=variables,
-                    context_value=self._context(),
-                    operation_name=operation,
-                )
+                with collect_outputs() as outputs:
+                    result = await self._schema.execute(
+                        query,
+                        variable_values=variables,
+                        context_value=self._context(),
+                        operation_name=operation,
+                    )
         except TimeoutError:
             late = DeadlineExceededError("the subgraph did not answer in time")
             return {"data": None, "errors": [_formatted(late)]}
         answer: dict[str, Any] = {"data": result.data}
         if result.errors:
             answer["errors"] = [_formatted(e) for e in result.errors[:MAX_ERRORS]]
-        if (mesh := collected.as_extension()) is not None:
+        if mesh := {**(collected.as_extension() or {}), **outputs.as_extension()}:
             answer["extensions"] = {"twinmesh": mesh}
         return answer
 

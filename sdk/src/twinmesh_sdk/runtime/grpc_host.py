@@ -15,12 +15,22 @@ from prometheus_client import Counter, Histogram
 
 from twinmesh.core.v1 import error_pb2
 from twinmesh_sdk.adapters import tracing
+from twinmesh_sdk.adapters.nats.consumption import ConsumptionReporter
+from twinmesh_sdk.core.consumption import (
+    MAX_NAME_CHARS,
+    CollectedOutputs,
+    Door,
+    Use,
+    UseKind,
+    collect_outputs,
+)
 from twinmesh_sdk.core.errors import (
     DeadlineExceededError,
     TwinError,
     UnauthenticatedError,
     UnavailableError,
 )
+from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.core.request import Deadline, answering
 from twinmesh_sdk.runtime import entry
 from twinmesh_sdk.runtime.entry import Admitted, Entry
@@ -54,9 +64,14 @@ Context = grpc.aio.ServicerContext
 class GrpcHost:
     """One gRPC server. Every method needs a token, except health."""
 
-    def __init__(self, service: str, admission: Entry, probes: Probes) -> None:
-        self._service = service
-        self._interceptor = _Door(admission)
+    def __init__(
+        self,
+        service: str,
+        admission: Entry,
+        probes: Probes,
+        consumption: ConsumptionReporter,
+    ) -> None:
+        self._interceptor = _Door(service, admission, consumption)
         self._probes = probes
         self._registered: list[tuple[Callable[[Any, Any], None], object]] = []
         self._server: grpc.aio.Server | None = None
@@ -97,8 +112,10 @@ class GrpcHost:
 class _Door(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
     """Wraps every method of every service."""
 
-    def __init__(self, admission: Entry) -> None:
+    def __init__(self, service: str, admission: Entry, consumption: ConsumptionReporter) -> None:
+        self._service = service
         self._admission = admission
+        self._consumption = consumption
 
     async def intercept_service(
         self,
@@ -179,13 +196,17 @@ class _Door(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                     )
                 span.set_attribute("twin.tenant", admitted.principal.tenant)
                 span.set_attribute("enduser.id", admitted.principal.subject)
-                with answering(
-                    principal=admitted.principal,
-                    token=admitted.token,
-                    read_time=admitted.read_time,
-                    deadline=admitted.deadline.sooner(_grpc_deadline(context)),
+                with (
+                    answering(
+                        principal=admitted.principal,
+                        token=admitted.token,
+                        read_time=admitted.read_time,
+                        deadline=admitted.deadline.sooner(_grpc_deadline(context)),
+                    ),
+                    collect_outputs() as outputs,
                 ):
                     yield admitted
+                self._report(method, headers, admitted.principal, outputs)
             except TwinError as error:
                 status = error.code.value
                 await _abort(context, error)
@@ -198,6 +219,23 @@ class _Door(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generi
                 await _abort_bug(context)
             finally:
                 REQUESTS.labels(method, status).inc()
+
+    def _report(
+        self, method: str, headers: dict[str, str], caller: Principal, outputs: CollectedOutputs
+    ) -> None:
+        """Record who used the method, and consumed what it returned.
+
+        A service that forwards its caller's token says so in `tm-caller`: it would break, not its
+        caller. Nothing is permitted by that word.
+        """
+        client = headers.get(entry.CALLER, "")[:MAX_NAME_CHARS] or caller.client_id
+        coordinate = method.lstrip("/")
+        use = Use(UseKind.RPC_METHOD, coordinate, self._service)
+        self._consumption.uses(caller.tenant, client, use)
+        self._consumption.receipts(
+            caller.tenant, client, Door.RPC, outputs.outputs, operation=coordinate
+        )
+        self._consumption.omitted(outputs.omitted)
 
 
 def _headers(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:

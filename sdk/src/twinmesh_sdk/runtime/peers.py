@@ -52,8 +52,8 @@ class PeerBugError(Exception):
 class Peers:
     """The channels of one service, one per address."""
 
-    def __init__(self, tokens: TokenSource, *, timeout_s: float) -> None:
-        self._caller = _Caller(tokens, timeout_s)
+    def __init__(self, tokens: TokenSource, *, service: str, timeout_s: float) -> None:
+        self._caller = _Caller(tokens, service, timeout_s)
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     def channel(self, address: str) -> grpc.aio.Channel:
@@ -135,8 +135,9 @@ class _LazyChannel(grpc.aio.Channel):
 class _Caller:
     """Prepares the details of an outgoing call."""
 
-    def __init__(self, tokens: TokenSource, timeout_s: float) -> None:
+    def __init__(self, tokens: TokenSource, service: str, timeout_s: float) -> None:
         self._tokens = tokens
+        self._service = service
         self._timeout_s = timeout_s
 
     async def prepare(self, details: Details) -> Details:
@@ -186,7 +187,7 @@ class _Caller:
             raise _translated(error, method) from error
 
     async def _metadata(self) -> dict[str, str]:
-        found = await self._identity()
+        found = {**await self._identity(), entry.CALLER: self._service}
         if trace := tracing.traceparent():
             found[tracing.TRACEPARENT] = trace
         try:

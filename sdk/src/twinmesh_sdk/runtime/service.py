@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.adapters.nats import (
+    ConsumptionReporter,
     ContractSnapshot,
     EventConsumer,
     EventFeed,
@@ -18,6 +19,7 @@ from twinmesh_sdk.adapters.nats import (
     MeshNats,
     ModelSnapshot,
     OutboxRelay,
+    ReplicaHeartbeat,
     ensure_streams,
 )
 from twinmesh_sdk.adapters.nats.lease import Lease
@@ -25,12 +27,14 @@ from twinmesh_sdk.adapters.nats.snapshots import CONTRACTS, MODELS
 from twinmesh_sdk.adapters.plant_clock import BUCKET as PLANT_CLOCK
 from twinmesh_sdk.adapters.plant_clock import PlantClock
 from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.consumption import Derivation
 from twinmesh_sdk.core.errors import (
     InvalidInputError,
     PreconditionFailedError,
     TwinError,
     UnavailableError,
 )
+from twinmesh_sdk.core.events import Envelope
 from twinmesh_sdk.ports.clock import Clock
 from twinmesh_sdk.ports.events import EventHandler
 from twinmesh_sdk.ports.outbox import Inbox, OutboxStore
@@ -100,6 +104,8 @@ class TwinService:
         publisher: Events out; prefer an outbox and `add_relay`.
         contracts: What governance has published: budgets, event schemas, supergraph.
         models: Active model versions.
+        replica: Tells governance which model versions this process runs.
+        consumption: What this process saw being used, for receipts and contract uses.
         verifier: Turns tokens into principals.
         tokens: This service's own token.
     """
@@ -119,6 +125,8 @@ class TwinService:
         self.contracts = ContractSnapshot(self._mirrors[CONTRACTS])
         self.models = ModelSnapshot(self._mirrors[MODELS])
         self.publisher = EventPublisher(self.nats, self.contracts, contract.event_schemas)
+        self.consumption = ConsumptionReporter(self.nats, self.clock, reporter=self.name)
+        self.replica = ReplicaHeartbeat(self.nats, self.models, self.clock, service=self.name)
         self._issuer = Issuer(
             settings.oidc_issuer,
             jwks_url=settings.oidc_jwks_url,
@@ -166,7 +174,7 @@ class TwinService:
         if self._grpc is None:
             from twinmesh_sdk.runtime.grpc_host import GrpcHost  # noqa: PLC0415 - slow to import
 
-            self._grpc = GrpcHost(self.name, self.entry, self.probes)
+            self._grpc = GrpcHost(self.name, self.entry, self.probes, self.consumption)
         return self._grpc
 
     def add_grpc(self, register: "Callable[[Any, Server], None]", servicer: object) -> None:
@@ -240,6 +248,7 @@ class TwinService:
                     event_type=event_type,
                     handler=handler,
                     inbox=inbox,
+                    consumption=self.consumption,
                 )
             )
 
@@ -256,6 +265,14 @@ class TwinService:
         self._feeds += 1
         self.add_worker(f"feed {self._feeds}", feed.run)
         return feed
+
+    def announces(self, derivation_of: Callable[[Envelope], Derivation | None]) -> None:
+        """Name the derived output in each event that announces one, for receipts and lineage.
+
+        Args:
+            derivation_of: None for an event that announces no derived output.
+        """
+        self.publisher.derivation_of = derivation_of
 
     def add_relay(self, outbox: OutboxStore) -> None:
         """Publish what an outbox holds; one process of several does, by a lease."""
@@ -300,7 +317,9 @@ class TwinService:
         if self._peers is None:
             from twinmesh_sdk.runtime.peers import Peers  # noqa: PLC0415 - slow to import
 
-            self._peers = Peers(self.tokens, timeout_s=self.settings.call_timeout_s)
+            self._peers = Peers(
+                self.tokens, service=self.name, timeout_s=self.settings.call_timeout_s
+            )
         return self._peers.channel(address)
 
     # -- its life ------------------------------------------------------------------------------
@@ -364,6 +383,11 @@ class TwinService:
             await self._grpc.start(settings.grpc_host, settings.grpc_port)
         self.http.open()
         self._add_event_workers()
+        self._workers.add("consumption", self.consumption.run)
+        stack.push_async_callback(self.consumption.last_flush)
+        if self.replica.busy:
+            self._workers.add("heartbeat", self.replica.run)
+            stack.push_async_callback(self.replica.close)
         workers = asyncio.create_task(self._workers.run())
         stack.push_async_callback(self._drain, workers)
         log.info("doors are open", extra={"http_port": self.http.port})

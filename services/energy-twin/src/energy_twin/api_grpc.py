@@ -16,6 +16,7 @@ from twinmesh.energy.v1 import energy_service_pb2_grpc as pb_grpc
 from twinmesh.twin.v1 import twin_service_pb2 as twin_pb
 from twinmesh.twin.v1 import twin_service_pb2_grpc as twin_pb_grpc
 from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.consumption import note_output
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import AssetId, Tenant
 from twinmesh_sdk.core.request import current_principal, current_read_time
@@ -42,9 +43,10 @@ class EnergyApi(pb_grpc.EnergyServiceServicer):
         del context
         windows = [wire.window_of(window) for window in request.windows]
         estimates = await self._read.waste(reader(), windows, current_read_time())
-        return pb.EstimateWasteResponse(
-            estimates=[wire.waste_to_pb(each) for each in estimates if each is not None]
-        )
+        found = [each for each in estimates if each is not None]
+        for each in found:
+            note_output(wire.output_of_waste(each))
+        return pb.EstimateWasteResponse(estimates=[wire.waste_to_pb(each) for each in found])
 
     async def GetBaselines(  # noqa: N802 - name fixed by the proto
         self,
@@ -56,9 +58,10 @@ class EnergyApi(pb_grpc.EnergyServiceServicer):
         found = await self._read.baselines(
             reader(), asset_ids(list(request.asset_ids)), current_read_time()
         )
-        return pb.GetBaselinesResponse(
-            baselines=[wire.baseline_to_pb(held) for held in found if held is not None]
-        )
+        learned = [held for held in found if held is not None]
+        for held in learned:
+            note_output(wire.output_of_baseline(held))
+        return pb.GetBaselinesResponse(baselines=[wire.baseline_to_pb(held) for held in learned])
 
     async def GetMeterTotals(  # noqa: N802 - name fixed by the proto
         self,
@@ -133,6 +136,7 @@ class TwinApi(twin_pb_grpc.TwinServiceServicer):
                 ),
             )
             if held:
+                note_output(wire.output_of_baseline(held))
                 told = held.baseline.learned
                 state.attributes.update(
                     {
@@ -153,6 +157,7 @@ class TwinApi(twin_pb_grpc.TwinServiceServicer):
         """Return what a baseline was learned from."""
         del context
         held = await self._read.explain(reader(), request.output_id, current_read_time())
+        note_output(wire.output_of_baseline(held))
         told = held.baseline.learned
         explanation = Struct()
         explanation.update(

@@ -12,6 +12,7 @@ from energy_twin.events import OnConfigurationRecorded, OnSignalDefined, Reading
 from energy_twin.settings import EnergySettings
 from energy_twin.subgraph import SCHEMA, Context
 from energy_twin.usecases import ForgetOldReadings, LearnBaselines, ReadEnergy, TakeReadings
+from energy_twin.wire import derivation_of
 from twinmesh.energy.v1.energy_service_pb2_grpc import add_EnergyServiceServicer_to_server
 from twinmesh.twin.v1.twin_service_pb2_grpc import add_TwinServiceServicer_to_server
 from twinmesh_sdk.adapters.nats.streams import TELE_PARTITIONS
@@ -63,6 +64,7 @@ def build(settings: EnergySettings) -> TwinService:
     service.add_subgraph(SCHEMA, lambda: Context(read))
     service.on_event(OnConfigurationRecorded(learn_baselines))
     service.on_event(OnSignalDefined(directory))
+    service.announces(derivation_of)
     service.add_relay(outbox)
     forget = ForgetOldReadings(store, service.clock, kept_days=settings.readings_kept_days)
     service.add_worker("old readings", lambda: keep_forgetting(forget))

@@ -13,6 +13,8 @@ from energy_twin.model.estimate import MeterDay as MeterDayModel
 from energy_twin.model.estimate import WasteEstimate, Window
 from energy_twin.model.series import METERS, SignalUse
 from energy_twin.usecases import MAX_WINDOWS, MeterDays, ReadEnergy, check_window
+from energy_twin.wire import output_of_baseline, output_of_waste
+from twinmesh_sdk.core.consumption import note_output
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import AssetId, SignalId, Tenant
 from twinmesh_sdk.core.request import current_principal, current_read_time
@@ -114,6 +116,9 @@ class EnergyBaseline:
     power_source: str = strawberry.field(
         description="How power was had: power, or current*voltage (apparent power)."
     )
+    inputs_digest: str = strawberry.field(
+        description="Digest of the readings that taught it; empty before digests were kept."
+    )
     valid_from: datetime = strawberry.field(description="Plant time from which it applies.")
     valid_to: datetime | None = strawberry.field(
         description="Plant time until which it applies; null while it does."
@@ -124,7 +129,8 @@ class EnergyBaseline:
 
     @classmethod
     def of(cls, held: HeldBaseline) -> Self:
-        """Return the GraphQL value of a baseline."""
+        """Return the GraphQL value of a baseline, and note that it leaves."""
+        note_output(output_of_baseline(held))
         told, period = held.baseline.learned, held.baseline.period
         return cls(
             id=strawberry.ID(held.baseline.baseline_id),
@@ -136,6 +142,7 @@ class EnergyBaseline:
             learned_from=from_us(told.from_us),
             learned_to=from_us(told.to_us),
             power_source=told.power_source,
+            inputs_digest=told.inputs_digest,
             valid_from=from_us(period.from_us),
             valid_to=None if period.to_us >= OPEN_US else from_us(period.to_us),
             recorded_at=from_us(held.recorded_from_us),
@@ -171,11 +178,15 @@ class PeriodEnergy:
     baselines: list[EnergyBaseline] = strawberry.field(
         description="The baselines that were applied, by valid time."
     )
+    inputs_digest: str = strawberry.field(
+        description="Digest of the readings that it rests on; empty when there is no reading."
+    )
     trust: Trust = strawberry.field(description="How far the estimate can be trusted.")
 
     @classmethod
     def of(cls, estimate: WasteEstimate) -> Self:
-        """Return the GraphQL value of an estimate."""
+        """Return the GraphQL value of an estimate, and note that it leaves."""
+        note_output(output_of_waste(estimate))
         waste = estimate.waste
 
         def wh(joules: float) -> float:
@@ -191,6 +202,7 @@ class PeriodEnergy:
             volume_m3=None if waste is None else waste.volume_m3,
             covered_ratio=estimate.covered_ratio,
             baselines=[EnergyBaseline.of(held) for held in estimate.baselines],
+            inputs_digest="" if waste is None else waste.inputs_digest,
             trust=Trust.of(estimate.trust),
         )
 

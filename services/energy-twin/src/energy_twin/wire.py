@@ -8,7 +8,13 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from energy_twin.decide.meters import IntervalStamp
-from energy_twin.model.baseline import METHOD, ConfigurationPeriod, HeldBaseline
+from energy_twin.model.baseline import (
+    METHOD,
+    MODEL,
+    MODEL_VERSION,
+    ConfigurationPeriod,
+    HeldBaseline,
+)
 from energy_twin.model.estimate import MeterDay, WasteEstimate, Window
 from energy_twin.model.series import Series, SignalUse, role_of
 from energy_twin.usecases import Arrived
@@ -17,6 +23,7 @@ from twinmesh.energy.v1 import energy_service_pb2 as service_pb
 from twinmesh.energy.v1 import events_pb2
 from twinmesh.energy.v1 import model_pb2 as pb
 from twinmesh.telemetry.v1 import readings_pb2
+from twinmesh_sdk.core.consumption import Derivation, Output, OutputState
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.events import Envelope, EventType, event_id
 from twinmesh_sdk.core.ids import AssetId, SignalId, Tenant
@@ -169,6 +176,7 @@ def baseline_to_pb(held: HeldBaseline) -> pb.Baseline:
             recorded_from_us=held.recorded_from_us,
             recorded_to_us=held.recorded_to_us,
         ),
+        inputs_digest=told.inputs_digest,
     )
 
 
@@ -189,6 +197,7 @@ def waste_to_pb(estimate: WasteEstimate) -> pb.WasteEstimate:
         message.lo90_j, message.hi90_j = waste.lo90_j, waste.hi90_j
         message.actual_j, message.expected_j = waste.actual_j, waste.expected_j
         message.volume_m3 = waste.volume_m3
+        message.inputs_digest = waste.inputs_digest
     return message
 
 
@@ -206,6 +215,35 @@ def meter_day_to_pb(day: MeterDay) -> pb.MeterDay:
         energy_j=day.energy_j,
         covered_ratio=day.covered_ratio,
         trust=trust_to_pb(day.trust),
+    )
+
+
+def output_of_baseline(held: HeldBaseline) -> Output:
+    """Return a baseline as a derived output."""
+    return Output("EnergyBaseline", held.baseline.baseline_id, 0, MODEL, MODEL_VERSION)
+
+
+def output_of_waste(estimate: WasteEstimate) -> Output:
+    """Return an estimate as a derived output.
+
+    Named by its asset only: a window that ends now has as many versions as it is asked for.
+    """
+    return Output("PeriodEnergy", estimate.window.asset_id, 0, MODEL, MODEL_VERSION)
+
+
+def derivation_of(event: Envelope) -> Derivation | None:
+    """Return the derived output that an event of this twin announces; None where there is none."""
+    if event.type != BASELINE_LEARNED:
+        return None
+    try:
+        baseline = events_pb2.BaselineLearned.FromString(event.data).baseline
+    except DecodeError:
+        return None
+    return Derivation(
+        Output("EnergyBaseline", baseline.baseline_id, 0, MODEL, MODEL_VERSION),
+        OutputState.STANDING,
+        configuration_version=baseline.configuration_version,
+        inputs_digest=baseline.inputs_digest,
     )
 
 

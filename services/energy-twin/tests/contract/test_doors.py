@@ -250,6 +250,12 @@ async def test_a_pump_that_wastes_is_told_at_every_door(door):
     assert told["energy"]["trust"]["configurationVersion"].startswith("cfg_")
     assert learned["energy"]["baseline"]["readings"] == 400
     assert unknown["energy"] is None
+    outputs = answer["extensions"]["twinmesh"]["outputs"]
+    assert {(o["type"], o["model"], o["modelVersion"]) for o in outputs} == {
+        ("PeriodEnergy", "specific-energy-baseline", "v1"),
+        ("EnergyBaseline", "specific-energy-baseline", "v1"),
+    }
+    assert [baseline.baseline_id, 0] in outputs[0]["items"] + outputs[1]["items"]
 
     states = await door.stub(twin_grpc.TwinServiceStub).GetStates(
         twin_pb.GetStatesRequest(asset_ids=[door.assets["flow"]]), metadata=door.metadata()

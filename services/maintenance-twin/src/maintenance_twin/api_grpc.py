@@ -21,6 +21,7 @@ from twinmesh.twin.v1 import twin_service_pb2 as twin_pb
 from twinmesh.twin.v1 import twin_service_pb2_grpc as twin_grpc
 from twinmesh_sdk import wire as sdk_wire
 from twinmesh_sdk.contract import Contract
+from twinmesh_sdk.core.consumption import note_output
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError, NotFoundError
 from twinmesh_sdk.core.ids import AssetId
 from twinmesh_sdk.graphql import decode_cursor, encode_cursor
@@ -41,12 +42,19 @@ def _limited(ids: list[str]) -> list[str]:
 
 
 def _item(answer: ItemAnswer) -> work_item_pb2.WorkItem:
+    note_output(wire.output_of_item(answer.item))
     return wire.item_to_pb(
         answer.item,
         trust=answer.trust,
         recorded_from_us=answer.held.recorded_from_us,
         recorded_to_us=answer.held.recorded_to_us,
     )
+
+
+def _condition(answer: ConditionAnswer) -> work_item_pb2.Condition:
+    if (output := wire.output_of_condition(answer)) is not None:
+        note_output(output)
+    return wire.condition_to_pb(answer)
 
 
 class MaintenanceApi(pb_grpc.MaintenanceServiceServicer):
@@ -111,7 +119,7 @@ class MaintenanceApi(pb_grpc.MaintenanceServiceServicer):
         ids = [AssetId(a) for a in _limited(list(request.asset_ids))]
         found = await self._conditions(current_tenant(), ids, current_read_time())
         return pb.GetConditionsResponse(
-            conditions=[wire.condition_to_pb(found[a]) for a in ids if a in found]
+            conditions=[_condition(found[a]) for a in ids if a in found]
         )
 
 
@@ -186,7 +194,7 @@ class TwinApi(twin_grpc.TwinServiceServicer):
 
 
 def _state(answer: ConditionAnswer) -> twin_pb.State:
-    message = wire.condition_to_pb(answer)
+    message = _condition(answer)
     attributes = Struct()
     attributes.update(
         {

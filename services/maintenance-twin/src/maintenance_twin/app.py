@@ -18,8 +18,8 @@ from maintenance_twin.events import (
     ReadingsConsumer,
     WorkItemChanges,
 )
-from maintenance_twin.model.tuning import Tuning
-from maintenance_twin.ports import TwinStore
+from maintenance_twin.model.tuning import MODEL_NAME, Tuning
+from maintenance_twin.ports import TwinStore, Withdrawal
 from maintenance_twin.settings import Settings
 from maintenance_twin.subgraph import Context, schema
 from maintenance_twin.usecases import (
@@ -28,8 +28,10 @@ from maintenance_twin.usecases import (
     ReadWorkItems,
     ReviseHistory,
     TakeReadings,
+    WithdrawModel,
     Workbench,
 )
+from maintenance_twin.wire import derivation_of
 from twinmesh.maintenance.v1 import maintenance_service_pb2_grpc as pb_grpc
 from twinmesh.twin.v1 import twin_service_pb2_grpc as twin_grpc
 from twinmesh_sdk.adapters.nats.streams import TELE_PARTITIONS
@@ -111,17 +113,23 @@ def build(settings: Settings) -> TwinService:
         twin_grpc.add_TwinServiceServicer_to_server, TwinApi(contract, work_items, conditions)
     )
     changes = WorkItemChanges(service.event_feed(*CHANGES))
-    service.add_subgraph(schema, lambda: Context(work_items, conditions, changes))
+    service.add_subgraph(
+        schema, lambda: Context(work_items, conditions, changes, release.is_recalled)
+    )
     service.on_event(
         OnConfigurationRecorded(ReviseHistory(store, bench, directory, release, tuning))
     )
     service.on_event(OnSignalDefined(directory))
     service.on_event(OnVerdictChanged(judge_silence))
+    service.announces(derivation_of)
     service.add_relay(outbox)
     for partition in range(TELE_PARTITIONS):
         consumer = ReadingsConsumer(service.nats, take_readings, partition=partition)
         service.add_worker(consumer.durable, consumer.run)
     service.add_worker("silence", lambda: watch_silence(store, judge_silence))
+    withdraw = WithdrawModel(store, bench)
+    service.replica.runs(MODEL_NAME, store.tenants)
+    service.add_worker("recalls", lambda: follow_recalls(service, store, withdraw))
     service.add_worker("row log", lambda: prune_rows(store, service.clock, settings.rows_kept_days))
     return service
 
@@ -135,6 +143,29 @@ async def watch_silence(store: TwinStore, judge_silence: JudgeSilence) -> None:
         except TwinError as error:
             log.warning("silence cannot be judged", extra={"error": str(error)})
         await asyncio.sleep(LOOK_S)
+
+
+async def follow_recalls(service: TwinService, store: TwinStore, withdraw: WithdrawModel) -> None:
+    """Withdraw what governance has recalled, and say so: a recall waits for that word."""
+    changed, done = asyncio.Event(), await store.withdrawn()
+    service.models.on_change(changed.set)
+    for version in done:
+        await service.replica.withdrawn(MODEL_NAME, version)
+    while True:
+        changed.clear()
+        for recalled in service.models.recalled(MODEL_NAME):
+            if recalled.version in done:
+                continue
+            count = await withdraw(
+                Withdrawal(recalled.version, recalled.reason, to_us(recalled.recalled_at))
+            )
+            done.add(recalled.version)
+            log.warning(
+                "model version was recalled",
+                extra={"version": recalled.version, "assets": count, "reason": recalled.reason},
+            )
+            await service.replica.withdrawn(MODEL_NAME, recalled.version)
+        await changed.wait()
 
 
 async def prune_rows(store: TwinStore, clock: Clock, kept_days: float) -> None:

@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from maintenance_twin.decide.twin import AssetTwin
 from maintenance_twin.model.condition import Axis, Condition, State
 from maintenance_twin.model.configuration import Configurations
+from maintenance_twin.model.release import Releases
 from maintenance_twin.model.row import Row
 from maintenance_twin.model.signal import Profile
 from maintenance_twin.model.work_item import Status, WorkItem
@@ -28,6 +29,7 @@ class StateAnnouncement:
     configuration_id: str = ""
     model_version: str = ""
     work_item_id: str = ""
+    inputs_digest: str = ""
 
     def heard(self, at_us: int) -> "StateAnnouncement":
         """Return it as the end of a silence."""
@@ -53,6 +55,7 @@ class Change:
     Attributes:
         twin: The twin as it stands now; its version is the one it was loaded with.
         items: Work item versions, in order; each is announced by its status.
+        models: Model versions that may have decided; one that was recalled since refuses the save.
         completed: Logged rows that a late context completed; they replace those of their time.
         traceparent: Trace context of the cause, for the announcements.
     """
@@ -62,6 +65,7 @@ class Change:
     items: list[WorkItem] = field(default_factory=list)
     announcements: list[StateAnnouncement] = field(default_factory=list)
     completed: list[Row] = field(default_factory=list)
+    models: frozenset[str] = frozenset()
     traceparent: str = ""
 
 
@@ -87,6 +91,19 @@ class ItemFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A model version was recalled.
+
+    Attributes:
+        recalled_at_us: Wall time of the recall.
+    """
+
+    version: str
+    reason: str
+    recalled_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Silent:
     """An asset whose silence begins or ends by the clock."""
 
@@ -107,9 +124,25 @@ class TwinStore(Protocol):
         """Save changes of different assets in one transaction, announcements included.
 
         Raises:
-            ConflictError: A twin was saved by another since it was loaded; nothing is saved.
+            ConflictError: A twin was saved by another since it was loaded, or a model that may have
+                decided was withdrawn; nothing is saved.
             UnavailableError: The store does not answer.
         """
+        ...
+
+    async def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Let a model version decide nothing more; repeating it changes nothing.
+
+        When it returns, no save is under way that the version may have decided, and none will be.
+        """
+        ...
+
+    async def withdrawn(self) -> set[str]:
+        """Return the model versions that may decide nothing more."""
+        ...
+
+    async def decided_by(self, version: str, *, limit: int) -> list[tuple[Tenant, AssetId]]:
+        """Return assets whose condition, or open work item, a model version decided."""
         ...
 
     async def rows(self, tenant: Tenant, asset_id: AssetId, from_us: int) -> list[Row] | None:
@@ -200,6 +233,10 @@ class AssetDirectory(Protocol):
 class ModelRelease(Protocol):
     """What governance has released."""
 
-    def version_for(self, asset_class: str) -> str | None:
-        """Return the active version of the condition model for an asset class; None for none."""
+    def releases_for(self, asset_class: str) -> Releases:
+        """Return the condition model's releases for an asset class; empty where there is none."""
+        ...
+
+    def is_recalled(self, version: str) -> bool:
+        """Tell whether a version was recalled."""
         ...

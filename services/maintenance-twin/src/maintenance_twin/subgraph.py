@@ -21,6 +21,8 @@ from maintenance_twin.model.work_item import Probability as ProbabilityModel
 from maintenance_twin.ports import ItemFilter
 from maintenance_twin.usecases import ConditionAnswer, ItemAnswer, ReadConditions, ReadWorkItems
 from maintenance_twin.wire.items import trace_id_of
+from maintenance_twin.wire.outputs import output_of_condition, output_of_item
+from twinmesh_sdk.core.consumption import note_output
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
 from twinmesh_sdk.core.ids import AssetId, Tenant
 from twinmesh_sdk.core.times import MAX_TIME, OPEN_US, from_us, to_us
@@ -85,11 +87,16 @@ class Context:
     """Per request: loaders, so that N assets cost one store call."""
 
     def __init__(
-        self, work_items: ReadWorkItems, conditions: ReadConditions, changes: Changes
+        self,
+        work_items: ReadWorkItems,
+        conditions: ReadConditions,
+        changes: Changes,
+        is_recalled: Callable[[str], bool],
     ) -> None:
         self.work_items = work_items
         self.changes = changes
         self.conditions = conditions
+        self.is_recalled = is_recalled
         self.condition_by_asset: DataLoader[AssetId, ConditionAnswer | None] = DataLoader(
             load_fn=self._conditions
         )
@@ -199,7 +206,8 @@ class WorkItem:
 
     @classmethod
     def of(cls, answer: ItemAnswer) -> Self:
-        """Return the GraphQL value."""
+        """Return the GraphQL value, and note that it leaves."""
+        note_output(output_of_item(answer.item))
         return cls(
             id=strawberry.ID(answer.item.work_item_id),
             answer=answer,
@@ -264,6 +272,16 @@ class WorkItem:
         """Return the model version."""
         return self.answer.item.model_version
 
+    @described("Digest of the rows that it was decided from; empty before digests were kept.")
+    def inputs_digest(self) -> str:
+        """Return the digest."""
+        return self.answer.item.inputs_digest
+
+    @described("Whether its model version was recalled: then it is no ground for a decision.")
+    def withdrawn(self, info: Info) -> bool:
+        """Tell, also of items that had closed before the recall."""
+        return info.context.is_recalled(self.answer.item.model_version)
+
     @described("Plant time of the reading that tipped the decision.")
     def opened_at(self) -> datetime:
         """Return the opening."""
@@ -285,7 +303,7 @@ class WorkItem:
         """Return the reason."""
         return self.answer.item.close_reason
 
-    @described("Why it was superseded, one sentence; empty where it was not.")
+    @described("Why it was superseded or withdrawn, one sentence; empty where it was not.")
     def correction(self) -> str:
         """Return the correction."""
         return self.answer.item.correction
@@ -376,6 +394,11 @@ class Maintenance:
         """Return the model version."""
         return self.answer.condition.model_version
 
+    @described("Digest of the rows that it was decided from; empty where the clock decided.")
+    def inputs_digest(self) -> str:
+        """Return the digest."""
+        return self.answer.condition.inputs_digest
+
     @described("Configuration version that it holds for.")
     def configuration_version(self) -> str:
         """Return the configuration version's id."""
@@ -425,7 +448,11 @@ class Asset:
     async def maintenance(self, info: Info) -> Maintenance | None:
         """Return what is held; an outage is an error, never a null."""
         answer = await info.context.condition_by_asset.load(AssetId(str(self.id)))
-        return None if answer is None else Maintenance(answer=answer)
+        if answer is None:
+            return None
+        if (output := output_of_condition(answer)) is not None:
+            note_output(output)
+        return Maintenance(answer=answer)
 
 
 @strawberry.input(description="Which work items; criteria left out do not restrict.")

@@ -6,6 +6,7 @@ from sqlalchemy import event
 from maintenance_twin.decide.twin import Seen, new_twin
 from maintenance_twin.model.condition import Axis, Condition, State
 from maintenance_twin.model.configuration import Configurations
+from maintenance_twin.model.release import Releases
 from maintenance_twin.model.signal import Profile, Role, Signal
 from maintenance_twin.model.tuning import DEFAULT
 from maintenance_twin.ports import Change, ConditionRewrite
@@ -26,8 +27,11 @@ QUERY = """query($of: [_Any!]!) { _entities(representations: $of) { ... on Asset
 
 
 class Released:
-    def version_for(self, asset_class):
-        return "1.0.0"
+    def releases_for(self, asset_class):
+        return Releases.always("1.0.0")
+
+    def is_recalled(self, version):
+        return False
 
 
 def twin_of(number):
@@ -60,7 +64,7 @@ def ask(store, reads, database):
             answer = await schema.execute(
                 QUERY,
                 variable_values={"of": [{"__typename": "Asset", "id": a} for a in asset_ids]},
-                context_value=Context(work_items, conditions, None),
+                context_value=Context(work_items, conditions, None, Released().is_recalled),
             )
         assert answer.errors is None
         return answer.data["_entities"], len(calls)

@@ -24,7 +24,7 @@ from twinmesh_sdk.adapters.plant_clock import encode
 from twinmesh_sdk.contract import Contract, descriptor_set, event_schema_digest
 from twinmesh_sdk.core.events import Envelope, EventType, event_id
 from twinmesh_sdk.core.ids import Tenant, partition_of
-from twinmesh_sdk.core.times import OPEN_US, PlantTime, from_us, to_us
+from twinmesh_sdk.core.times import OPEN_US, PlantTime, format_time, from_us, to_us
 from twinmesh_sdk.testing.fixtures import bus, issuer, nats
 from twinmesh_sdk.testing.mesh import register, running, settings_for
 from twinmesh_sdk.wire import timestamp_us
@@ -168,10 +168,30 @@ class Mesh:
                 headers={"traceparent": trace} if trace else None,
             )
 
-    async def release_model(self):
+    async def release_model(self, *releases):
+        """Schedule versions: (version, from second or None, to second or None)."""
+        versions = [
+            {
+                "name": "pump-condition",
+                "version": version,
+                "scope": {"asset_classes": ["pump"]},
+                "effective_from": since and format_time(from_us(START_US + since * SECOND)),
+                "effective_to": until and format_time(from_us(START_US + until * SECOND)),
+            }
+            for version, since, until in releases or (("1.0.0", None, None),)
+        ]
         bucket = await self.bus.kv("models")
-        entry = {"name": "pump-condition", "version": "1.0.0", "scope": {"asset_class": "pump"}}
-        await bucket.put("active.pump-condition", json.dumps(entry).encode())
+        await bucket.put("schedule.pump-condition", json.dumps({"versions": versions}).encode())
+
+    async def recall_model(self, version):
+        recalled = {
+            "name": "pump-condition",
+            "version": version,
+            "recalled_at": "2026-01-05T08:00:00Z",
+            "reason": "a test",
+        }
+        bucket = await self.bus.kv("models")
+        await bucket.put("recalled.pump-condition", json.dumps({"versions": [recalled]}).encode())
 
     async def set_clock(self, seconds, *, speed=1.0, clock):
         bucket = await self.bus.kv("plant-clock")

@@ -99,6 +99,16 @@ async def test_a_fault_is_one_item_at_every_door(kit, mesh):
         message = events_pb2.WorkItemOpened.FromString(event.data)
         assert message.work_item.work_item_id == item["id"]
         assert event.headers["traceparent"].split("-")[1] == TRACE.split("-")[1]
+        assert event.headers["ce-twinoutput"] == f"WorkItem;{item['id']};1;OPEN"
+        assert event.headers["ce-twinmodel"] == "pump-condition;1.0.0"
+        answer = await door.ask(kit.ITEMS, "acme")
+        outputs = answer["extensions"]["twinmesh"]["outputs"]
+        assert {
+            "type": "WorkItem",
+            "model": "pump-condition",
+            "modelVersion": "1.0.0",
+            "items": [[item["id"], 1]],
+        } in outputs
 
 
 async def test_a_work_item_is_told_to_its_tenant_as_it_opens(kit, mesh):
@@ -160,7 +170,7 @@ async def test_a_withdrawn_model_makes_it_abstain(kit, mesh):
         await mesh.send(kit.plant(700, 9999))
         await processed(kit, door, "HEALTHY")
 
-        await (await mesh.bus.kv("models")).delete("active.pump-condition")
+        await (await mesh.bus.kv("models")).delete("schedule.pump-condition")
         await processed(kit, door, "UNKNOWN")
 
         held = await door.maintenance()

@@ -19,6 +19,7 @@ from maintenance_twin.decide.evaluate import (
 from maintenance_twin.decide.twin import new_twin, take
 from maintenance_twin.model.condition import State
 from maintenance_twin.model.configuration import Configurations, Span
+from maintenance_twin.model.release import Releases
 from maintenance_twin.model.tuning import DEFAULT, US, Tuning
 from maintenance_twin.model.work_item import CloseReason, FailureMode
 from twinmesh_sdk.core.ids import Tenant
@@ -27,7 +28,7 @@ from twinmesh_sdk.core.trust import Quality
 
 TENANT = Tenant("acme")
 START_US = 1_767_225_600_000_000
-CONTEXT = Context(TENANT, "1.0.0", DEFAULT)
+CONTEXT = Context(TENANT, Releases.always("1.0.0"), DEFAULT)
 CFG = "cfg_" + "0" * 26
 NEXT = "cfg_" + "1" * 26
 ONE = Configurations((Span(0, OPEN_US, CFG),))

@@ -15,6 +15,7 @@ from maintenance_twin.decide.evaluate import (
 )
 from maintenance_twin.model.condition import State
 from maintenance_twin.model.configuration import Configurations, Span
+from maintenance_twin.model.release import Releases
 from maintenance_twin.model.tuning import DEFAULT, US, Tuning
 from maintenance_twin.model.work_item import CloseReason, FailureMode
 from twinmesh_sdk.core.ids import Tenant
@@ -39,7 +40,7 @@ def versions(runs) -> Configurations:
 
 def replay(skid, runs, tuning: Tuning = DEFAULT):
     evaluation = Evaluation(profile=skid, configurations=versions(runs))
-    evaluator = Evaluator(evaluation, Context(TENANT, "1.0.0", tuning))
+    evaluator = Evaluator(evaluation, Context(TENANT, Releases.always("1.0.0"), tuning))
     alignment = Alignment(
         names=tuple(s.name for s in skid.signals),
         row_us=skid.row_us,

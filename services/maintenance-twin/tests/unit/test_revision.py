@@ -13,6 +13,7 @@ from maintenance_twin.decide.evaluate import (
 from maintenance_twin.decide.revise import Cause, revise, revision_start, with_context
 from maintenance_twin.decide.twin import new_twin, take
 from maintenance_twin.model.configuration import Configurations, Span
+from maintenance_twin.model.release import Releases
 from maintenance_twin.model.tuning import DEFAULT, US
 from maintenance_twin.model.work_item import CloseReason, Status
 from twinmesh_sdk.core.ids import Tenant
@@ -20,7 +21,7 @@ from twinmesh_sdk.core.times import OPEN_US
 
 TENANT = Tenant("acme")
 START_US = 1_767_225_600_000_000
-CONTEXT = Context(TENANT, "1.0.0", DEFAULT)
+CONTEXT = Context(TENANT, Releases.always("1.0.0"), DEFAULT)
 FIRST, LATE, LAST = ("cfg_" + digit * 26 for digit in "012")
 
 

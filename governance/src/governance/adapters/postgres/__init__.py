@@ -1,6 +1,7 @@
 """The registry in PostgreSQL."""
 
 from governance.adapters.postgres.audit import PostgresTrail
+from governance.adapters.postgres.lineage import PostgresLineage
 from governance.adapters.postgres.registry import PostgresRegistry, PostgresSession
 
-__all__ = ["PostgresRegistry", "PostgresSession", "PostgresTrail"]
+__all__ = ["PostgresLineage", "PostgresRegistry", "PostgresSession", "PostgresTrail"]

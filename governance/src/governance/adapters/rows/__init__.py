@@ -7,15 +7,20 @@ from governance.adapters.rows.contracts import (
     supergraph_of,
     supergraph_row,
 )
+from governance.adapters.rows.lineage import derived_of, derived_row, receipt_of, receipt_row
 from governance.adapters.rows.models import model_of, model_row
 from governance.adapters.rows.row import utc
 
 __all__ = [
     "contract_of",
     "contract_row",
+    "derived_of",
+    "derived_row",
     "model_of",
     "model_row",
     "owner_of",
+    "receipt_of",
+    "receipt_row",
     "supergraph_of",
     "supergraph_row",
     "use_of",

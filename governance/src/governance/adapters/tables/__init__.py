@@ -6,6 +6,7 @@ from governance.adapters.tables.consumption import (
     CONTRACT_USES,
 )
 from governance.adapters.tables.contracts import CONTRACTS, SUPERGRAPHS
+from governance.adapters.tables.lineage import DERIVED, RECEIPT_REPORTS, RECEIPTS
 from governance.adapters.tables.metadata import METADATA
 from governance.adapters.tables.models import MODELS
 
@@ -14,7 +15,10 @@ __all__ = [
     "CONSUMPTION_REPORTS",
     "CONTRACTS",
     "CONTRACT_USES",
+    "DERIVED",
     "METADATA",
     "MODELS",
+    "RECEIPTS",
+    "RECEIPT_REPORTS",
     "SUPERGRAPHS",
 ]

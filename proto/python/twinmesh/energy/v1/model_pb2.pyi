@@ -40,6 +40,7 @@ class Baseline(_message.Message):
     LEARNED_TO_FIELD_NUMBER: _builtins.int
     POWER_SOURCE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    INPUTS_DIGEST_FIELD_NUMBER: _builtins.int
     baseline_id: _builtins.str
     """Deterministic: of tenant, asset, configuration and what was learned."""
     asset_id: _builtins.str
@@ -59,6 +60,8 @@ class Baseline(_message.Message):
     """Readings of flow that it was learned from."""
     power_source: _builtins.str
     """How power was had: "power", or "current*voltage" (apparent power)."""
+    inputs_digest: _builtins.str
+    """"sha256:" and the digest of the readings that it was learned from."""
     @_builtins.property
     def learned_from(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -81,10 +84,11 @@ class Baseline(_message.Message):
         learned_to: _timestamp_pb2.Timestamp | None = ...,
         power_source: _builtins.str = ...,
         interval: _interval_pb2.Bitemporal | None = ...,
+        inputs_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "learned_from", b"learned_from", "learned_to", b"learned_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "baseline_id", b"baseline_id", "block_s", b"block_s", "configuration_version", b"configuration_version", "effective_blocks_count", b"effective_blocks_count", "interval", b"interval", "learned_from", b"learned_from", "learned_to", b"learned_to", "power_source", b"power_source", "readings", b"readings", "residual_w", b"residual_w", "specific_energy_j_per_m3", b"specific_energy_j_per_m3", "standard_error_j_per_m3", b"standard_error_j_per_m3"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "baseline_id", b"baseline_id", "block_s", b"block_s", "configuration_version", b"configuration_version", "effective_blocks_count", b"effective_blocks_count", "inputs_digest", b"inputs_digest", "interval", b"interval", "learned_from", b"learned_from", "learned_to", b"learned_to", "power_source", b"power_source", "readings", b"readings", "residual_w", b"residual_w", "specific_energy_j_per_m3", b"specific_energy_j_per_m3", "standard_error_j_per_m3", b"standard_error_j_per_m3"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -111,6 +115,7 @@ class WasteEstimate(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     BASELINES_FIELD_NUMBER: _builtins.int
     TRUST_FIELD_NUMBER: _builtins.int
+    INPUTS_DIGEST_FIELD_NUMBER: _builtins.int
     asset_id: _builtins.str
     wasted_j: _builtins.float
     """Negative: it used less than the baseline."""
@@ -124,6 +129,8 @@ class WasteEstimate(_message.Message):
     """Share of the window in which power, flow and a baseline are known, 0 to 1."""
     method: _builtins.str
     """Name of the method; see the energy twin's reference."""
+    inputs_digest: _builtins.str
+    """Digest of the readings in the window that it rests on; empty where there is none."""
     @_builtins.property
     def start(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -148,10 +155,11 @@ class WasteEstimate(_message.Message):
         method: _builtins.str = ...,
         baselines: _abc.Iterable[Global___Baseline] | None = ...,
         trust: _trust_pb2.Trust | None = ...,
+        inputs_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_actual_j", b"_actual_j", "_expected_j", b"_expected_j", "_hi90_j", b"_hi90_j", "_lo90_j", b"_lo90_j", "_volume_m3", b"_volume_m3", "_wasted_j", b"_wasted_j", "actual_j", b"actual_j", "end", b"end", "expected_j", b"expected_j", "hi90_j", b"hi90_j", "lo90_j", b"lo90_j", "start", b"start", "trust", b"trust", "volume_m3", b"volume_m3", "wasted_j", b"wasted_j"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_actual_j", b"_actual_j", "_expected_j", b"_expected_j", "_hi90_j", b"_hi90_j", "_lo90_j", b"_lo90_j", "_volume_m3", b"_volume_m3", "_wasted_j", b"_wasted_j", "actual_j", b"actual_j", "asset_id", b"asset_id", "baselines", b"baselines", "covered_ratio", b"covered_ratio", "end", b"end", "expected_j", b"expected_j", "hi90_j", b"hi90_j", "lo90_j", b"lo90_j", "method", b"method", "start", b"start", "trust", b"trust", "volume_m3", b"volume_m3", "wasted_j", b"wasted_j"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_actual_j", b"_actual_j", "_expected_j", b"_expected_j", "_hi90_j", b"_hi90_j", "_lo90_j", b"_lo90_j", "_volume_m3", b"_volume_m3", "_wasted_j", b"_wasted_j", "actual_j", b"actual_j", "asset_id", b"asset_id", "baselines", b"baselines", "covered_ratio", b"covered_ratio", "end", b"end", "expected_j", b"expected_j", "hi90_j", b"hi90_j", "inputs_digest", b"inputs_digest", "lo90_j", b"lo90_j", "method", b"method", "start", b"start", "trust", b"trust", "volume_m3", b"volume_m3", "wasted_j", b"wasted_j"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__actual_j: _TypeAlias = _typing.Literal["actual_j"]  # noqa: Y015
     _WhichOneofArgType__actual_j: _TypeAlias = _typing.Literal["_actual_j", b"_actual_j"]  # noqa: Y015

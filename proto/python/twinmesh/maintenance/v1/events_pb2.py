@@ -27,7 +27,7 @@ from twinmesh.core.v1 import trust_pb2 as twinmesh_dot_core_dot_v1_dot_trust__pb
 from twinmesh.maintenance.v1 import work_item_pb2 as twinmesh_dot_maintenance_dot_v1_dot_work__item__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$twinmesh/maintenance/v1/events.proto\x12\x17twinmesh.maintenance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctwinmesh/core/v1/trust.proto\x1a\'twinmesh/maintenance/v1/work_item.proto\"F\n\x0eWorkItemOpened\x12\x34\n\twork_item\x18\x01 \x01(\x0b\x32!.twinmesh.maintenance.v1.WorkItem\"F\n\x0eWorkItemClosed\x12\x34\n\twork_item\x18\x01 \x01(\x0b\x32!.twinmesh.maintenance.v1.WorkItem\"J\n\x12WorkItemSuperseded\x12\x34\n\twork_item\x18\x01 \x01(\x0b\x32!.twinmesh.maintenance.v1.WorkItem\"\xbe\x02\n\x0cStateChanged\x12\x10\n\x08\x61sset_id\x18\x01 \x01(\t\x12\x39\n\x08previous\x18\x02 \x01(\x0e\x32\'.twinmesh.maintenance.v1.ConditionState\x12\x38\n\x07\x63urrent\x18\x03 \x01(\x0e\x32\'.twinmesh.maintenance.v1.ConditionState\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07reasons\x18\x05 \x03(\x0b\x32\x18.twinmesh.core.v1.Reason\x12\x1d\n\x15\x63onfiguration_version\x18\x06 \x01(\t\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12\x14\n\x0cwork_item_id\x18\x08 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$twinmesh/maintenance/v1/events.proto\x12\x17twinmesh.maintenance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctwinmesh/core/v1/trust.proto\x1a\'twinmesh/maintenance/v1/work_item.proto\"F\n\x0eWorkItemOpened\x12\x34\n\twork_item\x18\x01 \x01(\x0b\x32!.twinmesh.maintenance.v1.WorkItem\"F\n\x0eWorkItemClosed\x12\x34\n\twork_item\x18\x01 \x01(\x0b\x32!.twinmesh.maintenance.v1.WorkItem\"J\n\x12WorkItemSuperseded\x12\x34\n\twork_item\x18\x01 \x01(\x0b\x32!.twinmesh.maintenance.v1.WorkItem\"I\n\x11WorkItemWithdrawn\x12\x34\n\twork_item\x18\x01 \x01(\x0b\x32!.twinmesh.maintenance.v1.WorkItem\"\xd5\x02\n\x0cStateChanged\x12\x10\n\x08\x61sset_id\x18\x01 \x01(\t\x12\x39\n\x08previous\x18\x02 \x01(\x0e\x32\'.twinmesh.maintenance.v1.ConditionState\x12\x38\n\x07\x63urrent\x18\x03 \x01(\x0e\x32\'.twinmesh.maintenance.v1.ConditionState\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07reasons\x18\x05 \x03(\x0b\x32\x18.twinmesh.core.v1.Reason\x12\x1d\n\x15\x63onfiguration_version\x18\x06 \x01(\t\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12\x14\n\x0cwork_item_id\x18\x08 \x01(\t\x12\x15\n\rinputs_digest\x18\t \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKITEMCLOSED']._serialized_end=311
   _globals['_WORKITEMSUPERSEDED']._serialized_start=313
   _globals['_WORKITEMSUPERSEDED']._serialized_end=387
-  _globals['_STATECHANGED']._serialized_start=390
-  _globals['_STATECHANGED']._serialized_end=708
+  _globals['_WORKITEMWITHDRAWN']._serialized_start=389
+  _globals['_WORKITEMWITHDRAWN']._serialized_end=462
+  _globals['_STATECHANGED']._serialized_start=465
+  _globals['_STATECHANGED']._serialized_end=806
 # @@protoc_insertion_point(module_scope)

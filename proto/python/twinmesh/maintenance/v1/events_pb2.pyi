@@ -88,6 +88,28 @@ class WorkItemSuperseded(_message.Message):
 Global___WorkItemSuperseded: _TypeAlias = WorkItemSuperseded  # noqa: Y015
 
 @_typing.final
+class WorkItemWithdrawn(_message.Message):
+    """maintenance.work_item.withdrawn.v1: the model that opened it was recalled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORK_ITEM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def work_item(self) -> _work_item_pb2.WorkItem: ...
+    def __init__(
+        self,
+        *,
+        work_item: _work_item_pb2.WorkItem | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work_item", b"work_item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["work_item", b"work_item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkItemWithdrawn: _TypeAlias = WorkItemWithdrawn  # noqa: Y015
+
+@_typing.final
 class StateChanged(_message.Message):
     """maintenance.state.changed.v1: what may be said about an asset changed, by readings or by silence."""
 
@@ -101,12 +123,14 @@ class StateChanged(_message.Message):
     CONFIGURATION_VERSION_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     WORK_ITEM_ID_FIELD_NUMBER: _builtins.int
+    INPUTS_DIGEST_FIELD_NUMBER: _builtins.int
     asset_id: _builtins.str
     previous: _work_item_pb2.ConditionState.ValueType
     current: _work_item_pb2.ConditionState.ValueType
     configuration_version: _builtins.str
     model_version: _builtins.str
     work_item_id: _builtins.str
+    inputs_digest: _builtins.str
     @_builtins.property
     def effective_at(self) -> _timestamp_pb2.Timestamp:
         """Plant time at which it became true."""
@@ -124,10 +148,11 @@ class StateChanged(_message.Message):
         configuration_version: _builtins.str = ...,
         model_version: _builtins.str = ...,
         work_item_id: _builtins.str = ...,
+        inputs_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["effective_at", b"effective_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "configuration_version", b"configuration_version", "current", b"current", "effective_at", b"effective_at", "model_version", b"model_version", "previous", b"previous", "reasons", b"reasons", "work_item_id", b"work_item_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "configuration_version", b"configuration_version", "current", b"current", "effective_at", b"effective_at", "inputs_digest", b"inputs_digest", "model_version", b"model_version", "previous", b"previous", "reasons", b"reasons", "work_item_id", b"work_item_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

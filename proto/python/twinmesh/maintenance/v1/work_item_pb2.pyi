@@ -87,6 +87,8 @@ class _WorkItemStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkIt
     WORK_ITEM_STATUS_CLOSED: _WorkItemStatus.ValueType  # 2
     WORK_ITEM_STATUS_SUPERSEDED: _WorkItemStatus.ValueType  # 3
     """Withdrawn by a correction of what it was based on; the old answer can still be had."""
+    WORK_ITEM_STATUS_WITHDRAWN: _WorkItemStatus.ValueType  # 4
+    """Its model was recalled; the answer as it was can still be had."""
 
 class WorkItemStatus(_WorkItemStatus, metaclass=_WorkItemStatusEnumTypeWrapper): ...
 
@@ -95,6 +97,8 @@ WORK_ITEM_STATUS_OPEN: WorkItemStatus.ValueType  # 1
 WORK_ITEM_STATUS_CLOSED: WorkItemStatus.ValueType  # 2
 WORK_ITEM_STATUS_SUPERSEDED: WorkItemStatus.ValueType  # 3
 """Withdrawn by a correction of what it was based on; the old answer can still be had."""
+WORK_ITEM_STATUS_WITHDRAWN: WorkItemStatus.ValueType  # 4
+"""Its model was recalled; the answer as it was can still be had."""
 Global___WorkItemStatus: _TypeAlias = WorkItemStatus  # noqa: Y015
 
 class _CloseReason:
@@ -286,6 +290,7 @@ class WorkItem(_message.Message):
     OPERATING_MODE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    INPUTS_DIGEST_FIELD_NUMBER: _builtins.int
     work_item_id: _builtins.str
     asset_id: _builtins.str
     status: Global___WorkItemStatus.ValueType
@@ -295,7 +300,7 @@ class WorkItem(_message.Message):
     model_version: _builtins.str
     close_reason: Global___CloseReason.ValueType
     correction: _builtins.str
-    """Why it was superseded, in one sentence."""
+    """Why it was superseded or withdrawn, in one sentence."""
     superseded_by: _builtins.str
     """The work item that a correction put in its place."""
     lead_time_s: _builtins.float
@@ -306,6 +311,10 @@ class WorkItem(_message.Message):
     """Operating mode in which it was found; empty where the asset has none."""
     version: _builtins.int
     """Counts the changes of this work item, from 1."""
+    inputs_digest: _builtins.str
+    """"sha256:" and the digest of the rows that it was decided from: its configuration version's first to
+    the one that tipped the decision.
+    """
     @_builtins.property
     def probability(self) -> Global___Probability: ...
     @_builtins.property
@@ -356,10 +365,11 @@ class WorkItem(_message.Message):
         operating_mode: _builtins.str = ...,
         version: _builtins.int = ...,
         interval: _interval_pb2.Bitemporal | None = ...,
+        inputs_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_lead_time_s", b"_lead_time_s", "closed_at", b"closed_at", "degradation", b"degradation", "detected_at", b"detected_at", "interval", b"interval", "lead_time_s", b"lead_time_s", "opened_at", b"opened_at", "probability", b"probability", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lead_time_s", b"_lead_time_s", "asset_id", b"asset_id", "close_reason", b"close_reason", "closed_at", b"closed_at", "configuration_version", b"configuration_version", "correction", b"correction", "degradation", b"degradation", "detected_at", b"detected_at", "evidence", b"evidence", "failure_mode", b"failure_mode", "interval", b"interval", "lead_time_s", b"lead_time_s", "model_version", b"model_version", "opened_at", b"opened_at", "operating_mode", b"operating_mode", "probability", b"probability", "status", b"status", "superseded_by", b"superseded_by", "trace_id", b"trace_id", "trust", b"trust", "version", b"version", "work_item_id", b"work_item_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lead_time_s", b"_lead_time_s", "asset_id", b"asset_id", "close_reason", b"close_reason", "closed_at", b"closed_at", "configuration_version", b"configuration_version", "correction", b"correction", "degradation", b"degradation", "detected_at", b"detected_at", "evidence", b"evidence", "failure_mode", b"failure_mode", "inputs_digest", b"inputs_digest", "interval", b"interval", "lead_time_s", b"lead_time_s", "model_version", b"model_version", "opened_at", b"opened_at", "operating_mode", b"operating_mode", "probability", b"probability", "status", b"status", "superseded_by", b"superseded_by", "trace_id", b"trace_id", "trust", b"trust", "version", b"version", "work_item_id", b"work_item_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__lead_time_s: _TypeAlias = _typing.Literal["lead_time_s"]  # noqa: Y015
     _WhichOneofArgType__lead_time_s: _TypeAlias = _typing.Literal["_lead_time_s", b"_lead_time_s"]  # noqa: Y015
@@ -381,12 +391,15 @@ class Condition(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     WORK_ITEM_ID_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    INPUTS_DIGEST_FIELD_NUMBER: _builtins.int
     asset_id: _builtins.str
     state: Global___ConditionState.ValueType
     configuration_version: _builtins.str
     model_version: _builtins.str
     work_item_id: _builtins.str
     """The open work item, if any."""
+    inputs_digest: _builtins.str
+    """Digest of the rows that it was decided from; empty where the clock decided."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[_trust_pb2.Reason]:
         """Why the state is what it is, for example STALE_INPUT, MISSING_CONTEXT, MODEL_NOT_ACTIVE."""
@@ -406,10 +419,11 @@ class Condition(_message.Message):
         model_version: _builtins.str = ...,
         work_item_id: _builtins.str = ...,
         interval: _interval_pb2.Bitemporal | None = ...,
+        inputs_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "trust", b"trust"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "configuration_version", b"configuration_version", "interval", b"interval", "model_version", b"model_version", "reasons", b"reasons", "state", b"state", "trust", b"trust", "work_item_id", b"work_item_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "configuration_version", b"configuration_version", "inputs_digest", b"inputs_digest", "interval", b"interval", "model_version", b"model_version", "reasons", b"reasons", "state", b"state", "trust", b"trust", "work_item_id", b"work_item_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,5 +1,8 @@
 """Envelopes to NATS headers and back: CloudEvents 1.0, binary mode.
 
+Extension attributes name the derived output that an event announces, its model, configuration
+version and input window.
+
 Source: CloudEvents NATS protocol binding 1.0.3, 3.1: `ce-` headers, values percent-encoded.
 """
 
@@ -7,6 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote
 
+from twinmesh_sdk.core.consumption import (
+    MAX_NAME_CHARS,
+    Derivation,
+    Output,
+    OutputState,
+    is_version,
+)
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.events import Envelope, EventType, subject_of
 from twinmesh_sdk.core.ids import Tenant
@@ -14,6 +24,9 @@ from twinmesh_sdk.core.times import format_time, parse_time
 
 CONTENT_TYPE: Final = "application/protobuf"
 MAX_HEADER_CHARS: Final = 1024
+OUTPUT: Final = "ce-twinoutput"
+MODEL: Final = "ce-twinmodel"
+INPUTS: Final = "ce-twininputs"
 _SAFE: Final = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%')
 
 
@@ -32,6 +45,11 @@ def headers_of(envelope: Envelope, *, dataschema: str, traceparent: str) -> dict
     }
     if traceparent:
         headers["traceparent"] = traceparent
+    if (derived := envelope.derivation) is not None:
+        output = derived.output
+        headers[OUTPUT] = f"{output.type};{output.id};{output.version};{derived.state}"
+        headers[MODEL] = f"{output.model};{output.model_version}"
+        headers[INPUTS] = f"{derived.configuration_version};{derived.inputs_digest}"
     return {name: encode_header(value) for name, value in headers.items()}
 
 
@@ -67,7 +85,25 @@ def envelope_of(subject: str, headers: Mapping[str, str] | None, data: bytes) ->
         data=data,
         dataschema=header("ce-dataschema"),
         traceparent=given.get("traceparent", "")[:64],
+        derivation=derivation_of(given),
     )
+
+
+def derivation_of(headers: Mapping[str, str]) -> Derivation | None:
+    """Read which derived output an event announces; lower-case names.
+
+    Only receipts and lineage depend on it: what has another form is none.
+    """
+    told = [unquote(headers.get(n, "")[:MAX_HEADER_CHARS]) for n in (OUTPUT, MODEL, INPUTS)]
+    output, model, inputs = (text.split(";") for text in told)
+    if (len(output), len(model), len(inputs)) != (4, 2, 2):
+        return None
+    kind, output_id, number, state = output
+    version = int(number) if number.isascii() and number.isdigit() else -1
+    too_long = max(map(len, (*output, *model, *inputs))) > MAX_NAME_CHARS
+    if too_long or not is_version(version) or state not in OutputState.__members__:
+        return None
+    return Derivation(Output(kind, output_id, version, *model), OutputState(state), *inputs)
 
 
 def encode_header(text: str) -> str:

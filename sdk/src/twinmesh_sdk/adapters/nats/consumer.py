@@ -19,7 +19,9 @@ from prometheus_client import Counter
 from twinmesh_sdk.adapters import tracing
 from twinmesh_sdk.adapters.nats.cloudevents import encode_header, envelope_of
 from twinmesh_sdk.adapters.nats.connection import MeshNats
+from twinmesh_sdk.adapters.nats.consumption import ConsumptionReporter
 from twinmesh_sdk.adapters.nats.snapshots import ContractSnapshot
+from twinmesh_sdk.core.consumption import Door, Use, UseKind
 from twinmesh_sdk.core.disposition import DISPOSITION, Disposition
 from twinmesh_sdk.core.errors import (
     DeadlineExceededError,
@@ -57,7 +59,8 @@ class EventConsumer:
     """Feeds one event type to one handler, as the durable consumer `<service>-<type>`.
 
     The inbox, where given, remembers the event in the transaction of the handler's state, so a
-    repetition changes nothing even where the handler could not tell.
+    repetition changes nothing even where the handler could not tell. The reporter, where given,
+    learns which event types are used and which derived outputs were consumed.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class EventConsumer:
         event_type: str,
         handler: EventHandler,
         inbox: Inbox | None,
+        consumption: ConsumptionReporter | None = None,
     ) -> None:
         self._bus = bus
         self._contracts = contracts
@@ -78,6 +82,7 @@ class EventConsumer:
         self._type = event_type
         self._handler = handler
         self._inbox = inbox
+        self._consumption = consumption
 
     @property
     def durable(self) -> str:
@@ -187,9 +192,25 @@ class EventConsumer:
                     if not first:
                         return "repeated"
                     await self._handler(envelope)
+                    self._report(envelope)
                     return "handled"
             except TimeoutError as error:
                 raise DeadlineExceededError(f"event not handled in {HANDLE_S:.0f} s") from error
+
+    def _report(self, envelope: Envelope) -> None:
+        if self._consumption is None:
+            return
+        registered = self._contracts.event_schema(self._type)
+        use = Use(UseKind.EVENT, self._type, registered.service if registered else "")
+        self._consumption.uses(envelope.tenant, self._service, use)
+        if envelope.derivation is not None:
+            self._consumption.receipts(
+                envelope.tenant,
+                self._service,
+                Door.EVENT,
+                (envelope.derivation.output,),
+                operation=self.durable,
+            )
 
     def _once(self, envelope: Envelope) -> AbstractAsyncContextManager[bool]:
         if self._inbox is None:

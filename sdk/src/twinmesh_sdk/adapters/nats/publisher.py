@@ -1,6 +1,7 @@
 """Events out: only what governance has registered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from opentelemetry.trace import SpanKind
@@ -11,6 +12,7 @@ from twinmesh_sdk.adapters.nats.cloudevents import headers_of
 from twinmesh_sdk.adapters.nats.connection import MeshNats
 from twinmesh_sdk.adapters.nats.snapshots import ContractSnapshot
 from twinmesh_sdk.contract import EventSchema
+from twinmesh_sdk.core.consumption import Derivation
 from twinmesh_sdk.core.errors import PreconditionFailedError
 from twinmesh_sdk.core.events import Envelope, subject_of
 
@@ -30,6 +32,9 @@ class EventPublisher:
 
     Args:
         schemas: The schemas of this service's contract, by event type.
+
+    Attributes:
+        derivation_of: Names the derived output that an event announces, for receipts and lineage.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class EventPublisher:
         self._bus = bus
         self._contracts = contracts
         self._schemas = schemas
+        self.derivation_of: Callable[[Envelope], Derivation | None] = lambda _: None
 
     def check(self, type: str) -> EventSchema:
         """Return the schema under which an event type may be published now.
@@ -88,7 +94,7 @@ class EventPublisher:
                 subject_of(envelope.tenant, envelope.type),
                 envelope.data,
                 headers=headers_of(
-                    envelope,
+                    replace(envelope, derivation=self.derivation_of(envelope)),
                     dataschema=schema.dataschema,
                     traceparent=tracing.traceparent() or envelope.traceparent,
                 ),

@@ -65,7 +65,13 @@ class SupergraphPointer:
 
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
-    """A model version that may decide, from a plant time on, for a scope."""
+    """A model version that may decide, from a plant time on, for a scope.
+
+    Attributes:
+        digest: `sha256:` and the artefact's digest.
+        signature: Governance's over that digest, hexadecimal; empty where it keeps no artefact.
+        effective_to: Plant time at which its successor takes over; None while open.
+    """
 
     name: str
     version: str
@@ -74,6 +80,18 @@ class ActiveModel:
     approved_by: str = ""
     submitted_by: str = ""
     scope: Mapping[str, Any] = field(default_factory=dict)
+    effective_to: datetime | None = None
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledModel:
+    """A model version that may decide no more: what it derived is withdrawn."""
+
+    name: str
+    version: str
+    recalled_at: datetime
+    reason: str
 
 
 class _Parsed:
@@ -160,6 +178,21 @@ class ModelSnapshot(_Parsed):
         found: ActiveModel | None = self._read(f"active.{name}", _model)
         return found
 
+    def schedule(self, name: str) -> tuple[ActiveModel, ...]:
+        """Return every version with a period of plant time, past, present and to come."""
+        found: tuple[ActiveModel, ...] | None = self._read(f"schedule.{name}", _schedule)
+        return found or ()
+
+    def shadows(self, name: str) -> tuple[ActiveModel, ...]:
+        """Return the versions that run beside the active one, without deciding."""
+        found: tuple[ActiveModel, ...] | None = self._read(f"shadow.{name}", _schedule)
+        return found or ()
+
+    def recalled(self, name: str) -> tuple[RecalledModel, ...]:
+        """Return the versions that were recalled."""
+        found: tuple[RecalledModel, ...] | None = self._read(f"recalled.{name}", _recalled)
+        return found or ()
+
 
 def _parsed(key: str, raw: bytes, parse: Callable[[dict[str, Any]], Any], last: Any) -> Any:  # noqa: ANN401 - per key
     try:
@@ -214,4 +247,17 @@ def _model(value: dict[str, Any]) -> ActiveModel:
         approved_by=value.get("approved_by", ""),
         submitted_by=value.get("submitted_by", ""),
         scope=value.get("scope") or {},
+        effective_to=parse_time(value["effective_to"]) if value.get("effective_to") else None,
+        signature=value.get("signature", ""),
+    )
+
+
+def _schedule(value: dict[str, Any]) -> tuple[ActiveModel, ...]:
+    return tuple(_model(each) for each in value["versions"])
+
+
+def _recalled(value: dict[str, Any]) -> tuple[RecalledModel, ...]:
+    return tuple(
+        RecalledModel(v["name"], v["version"], parse_time(v["recalled_at"]), v["reason"])
+        for v in value["versions"]
     )

@@ -13,7 +13,10 @@ GIB: Final = 2**30
 TELE_PARTITIONS: Final = 4
 DUPLICATE_WINDOW_S: Final = 120
 
-BUCKETS: Final = ("plant-clock", "contracts", "models", "leases")
+BUCKETS: Final = ("plant-clock", "contracts", "models", "leases", "replicas")
+KEPT_S: Final = {"replicas": 120.0}
+"""Buckets that forget: a heartbeat that is not repeated."""
+
 OBJECT_STORES: Final = ("bundles",)
 
 
@@ -82,7 +85,8 @@ async def _ensure_bucket(js: JetStreamContext, bucket: str) -> None:
         await js.key_value(bucket)
     except js_errors.NotFoundError:
         try:
-            await js.create_key_value(KeyValueConfig(bucket=bucket, history=1))
+            config = KeyValueConfig(bucket=bucket, history=1, ttl=KEPT_S.get(bucket))
+            await js.create_key_value(config)
         except js_errors.BadRequestError:
             await js.key_value(bucket)
 

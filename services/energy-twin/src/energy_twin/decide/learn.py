@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from energy_twin.decide.digest import digest_of
 from energy_twin.decide.steps import Inputs, Steps, hold_us, steps_of
 from energy_twin.model.baseline import ConfigurationPeriod, Learned
 from energy_twin.model.series import Role, Series, SignalUse, Times, Values
@@ -86,6 +87,9 @@ def learn(inputs: Inputs, period: ConfigurationPeriod, *, readings: int) -> Lear
         from_us=int(told.starts_us[0]),
         to_us=int(told.ends_us[-1]),
         power_source=steps.source,
+        inputs_digest=digest_of(
+            told.starts_us, told.ends_us, told.seconds, told.energy_j, told.volume_m3
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from math import sqrt
 from statistics import NormalDist
 from typing import Final
 
+from energy_twin.decide.digest import digest_of_all
 from energy_twin.decide.steps import Steps
 from energy_twin.model.baseline import HeldBaseline
 from energy_twin.model.estimate import Waste, Window
@@ -55,7 +56,7 @@ def waste_in(
     """
     if steps is None:
         return None, ()
-    total, applied = Waste(), []
+    total, applied, parts = Waste(), [], []
     degrees = float("inf")
     for held in sorted(baselines, key=lambda b: b.baseline.period.from_us):
         period = held.baseline.period
@@ -63,6 +64,7 @@ def waste_in(
         if part.starts_us.size == 0:
             continue
         applied.append(held)
+        parts.append((part.starts_us, part.seconds, part.power_w, part.flow_m3_per_s))
         total = _plus(total, part, held)
         degrees = min(degrees, held.baseline.learned.effective_blocks - 1.0)
     if not applied:
@@ -77,6 +79,7 @@ def waste_in(
             half,
             total.covered_s,
             total.uncertain_s,
+            digest_of_all(parts),
         ),
         tuple(applied),
     )

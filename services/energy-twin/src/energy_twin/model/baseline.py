@@ -7,7 +7,9 @@ from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import AssetId, Tenant, derived_id
 from twinmesh_sdk.core.times import OPEN_US
 
-METHOD: Final = "specific-energy-baseline-v1"
+MODEL: Final = "specific-energy-baseline"
+MODEL_VERSION: Final = "v1"
+METHOD: Final = f"{MODEL}-{MODEL_VERSION}"
 """Actual energy less volume delivered x specific energy of the baseline; see the reference."""
 
 
@@ -32,6 +34,7 @@ class Learned:
         effective_blocks: Independent blocks, after correction for autocorrelation, > 2.
         readings: Readings of flow that it was learned from.
         power_source: `power`, or `current*voltage`.
+        inputs_digest: Of those readings; empty for one that was learned before digests were kept.
     """
 
     specific_energy_j_per_m3: float
@@ -43,6 +46,7 @@ class Learned:
     from_us: int
     to_us: int
     power_source: str
+    inputs_digest: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no pump could have."""

@@ -31,6 +31,7 @@ class Waste:
         lo90_j: With hi90_j a 90 % interval around wasted_j.
         covered_s: Time for which power, flow and a baseline are known.
         uncertain_s: Part of that time in which a reading was Uncertain.
+        inputs_digest: Of the readings that it rests on.
     """
 
     actual_j: float = 0.0
@@ -40,6 +41,7 @@ class Waste:
     half_width_j: float = 0.0
     covered_s: float = 0.0
     uncertain_s: float = 0.0
+    inputs_digest: str = ""
 
     @property
     def wasted_j(self) -> float:

@@ -120,6 +120,7 @@ def item_to_json(item: WorkItem) -> Json:
         "superseded_by": item.superseded_by,
         "lead_time_s": item.lead_time_s,
         "version": item.version,
+        "inputs": item.inputs_digest,
     }
 
 
@@ -162,6 +163,7 @@ def item_of_json(value: Json) -> WorkItem:
         superseded_by=value["superseded_by"],
         lead_time_s=value["lead_time_s"],
         version=value["version"],
+        inputs_digest=value.get("inputs", ""),
     )
 
 
@@ -174,6 +176,7 @@ def condition_to_json(condition: Condition) -> Json:
         "configuration": condition.configuration_id,
         "model": condition.model_version,
         "item": condition.work_item_id,
+        "inputs": condition.inputs_digest,
     }
 
 
@@ -186,6 +189,7 @@ def condition_of_json(value: Json) -> Condition:
         configuration_id=value["configuration"],
         model_version=value["model"],
         work_item_id=value["item"],
+        inputs_digest=value.get("inputs", ""),
     )
 
 
@@ -325,6 +329,7 @@ def twin_to_json(twin: AssetTwin, *, unlogged: Sequence[Row] | None = None) -> b
         "condition": None if at.condition is None else condition_to_json(at.condition),
         "unjudged": at.unjudged_us,
         "last": at.last_us,
+        "inputs": at.inputs.hex(),
         "closed": alignment.closed_us,
         "newest": alignment.newest_us,
         "late": alignment.late,
@@ -391,6 +396,7 @@ def twin_of_json(
         condition=None if value["condition"] is None else condition_of_json(value["condition"]),
         unjudged_us=value["unjudged"],
         last_us=value["last"],
+        inputs=bytes.fromhex(value.get("inputs", "")),
     )
     return AssetTwin(
         tenant=tenant,

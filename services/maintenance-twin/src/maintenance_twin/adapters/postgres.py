@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maintenance_twin import wire
 from maintenance_twin.adapters import documents
-from maintenance_twin.adapters.tables import CONDITION, ITEM, PRUNED, ROWS, TWIN
+from maintenance_twin.adapters.tables import CONDITION, ITEM, PRUNED, ROWS, TWIN, WITHDRAWN
 from maintenance_twin.decide.twin import AssetTwin
+from maintenance_twin.model.condition import Axis
 from maintenance_twin.model.row import Row
 from maintenance_twin.model.tuning import Tuning
 from maintenance_twin.model.work_item import Status, WorkItem
-from maintenance_twin.ports import Change, ConditionRewrite
+from maintenance_twin.ports import Change, ConditionRewrite, Withdrawal
 from twinmesh_sdk.adapters.postgres import Database, PostgresOutbox, RecordedClock
 from twinmesh_sdk.core.errors import ConflictError
 from twinmesh_sdk.core.ids import AssetId, Tenant
@@ -23,6 +24,7 @@ from twinmesh_sdk.core.times import OPEN_US, to_us
 BLOCK_ROWS: Final = 64
 """Rows per block of the row log; fewer wait in the twin's document."""
 
+FENCE: Final = 0x7477_6D66_656E  # "twmfen": saves share it, a withdrawal has it alone
 MAX_BLOCKS: Final = 50_000
 """Blocks read for one correction: three million rows."""
 
@@ -89,7 +91,9 @@ class PostgresTwinStore:
             return
         ordered = sorted(changes, key=lambda c: (c.twin.tenant, c.twin.asset_id))
         kept = [self._split(change.twin) for change in ordered]
+        models = frozenset[str]().union(*(change.models for change in ordered))
         async with self._database.begin() as connection:
+            await _refuse_withdrawn(connection, models)
             await self._save_twins(connection, ordered, [waiting for _, waiting in kept])
             await self._save_rows(connection, ordered, [logged for logged, _ in kept])
             for change in ordered:
@@ -167,6 +171,40 @@ class PostgresTwinStore:
         if blocks:
             await connection.execute(insert(ROWS), blocks)
 
+    async def withdraw(self, withdrawal: Withdrawal) -> None:
+        """See `TwinStore.withdraw`. Waits for saves under way; those that follow see it."""
+        fresh = insert(WITHDRAWN).values(
+            version=withdrawal.version,
+            reason=withdrawal.reason,
+            recalled_at_us=withdrawal.recalled_at_us,
+        )
+        async with self._database.begin() as connection:
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(FENCE)))
+            await connection.execute(fresh.on_conflict_do_nothing())
+
+    async def withdrawn(self) -> set[str]:
+        """See `TwinStore.withdrawn`."""
+        async with self._database.connect() as connection:
+            return set((await connection.execute(sa.select(WITHDRAWN.c.version))).scalars())
+
+    async def decided_by(self, version: str, *, limit: int) -> list[tuple[Tenant, AssetId]]:
+        """See `TwinStore.decided_by`."""
+        conditions = sa.select(CONDITION.c.tenant, CONDITION.c.asset_id).where(
+            CONDITION.c.document["model"].astext == version,
+            CONDITION.c.recorded_to_us == OPEN_US,
+            CONDITION.c.valid_to_us == OPEN_US,
+            CONDITION.c.axis == Axis.CONDITION.value,
+        )
+        items = sa.select(ITEM.c.tenant, ITEM.c.asset_id).where(
+            ITEM.c.document["model"].astext == version,
+            ITEM.c.recorded_to_us == OPEN_US,
+            ITEM.c.status == Status.OPEN.value,
+        )
+        query = conditions.union(items).limit(limit)
+        async with self._database.connect() as connection:
+            found = (await connection.execute(query)).all()
+        return [(Tenant(tenant), AssetId(asset_id)) for tenant, asset_id in found]
+
     async def rows(self, tenant: Tenant, asset_id: AssetId, from_us: int) -> list[Row] | None:
         """See `TwinStore.rows`."""
         mine = (ROWS.c.tenant == str(tenant), ROWS.c.asset_id == str(asset_id))
@@ -239,6 +277,21 @@ class PostgresTwinStore:
                     )
                 )
         return count
+
+
+async def _refuse_withdrawn(connection: AsyncConnection, models: frozenset[str]) -> None:
+    """Let nothing be saved that a withdrawn model version may have decided.
+
+    The shared lock is held until the commit, and a withdrawal takes it exclusively: it either comes
+    before this look, or after all of what is saved here.
+    """
+    if not models:
+        return
+    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(FENCE)))
+    query = sa.select(WITHDRAWN.c.version).where(WITHDRAWN.c.version.in_(sorted(models)))
+    gone = (await connection.execute(query)).scalars().first()
+    if gone is not None:
+        raise ConflictError(f"model version {gone} was withdrawn meanwhile")
 
 
 async def _complete_rows(connection: AsyncConnection, change: Change) -> None:

@@ -88,3 +88,12 @@ PRUNED: Final = sa.Table(
     sa.Column("before_us", sa.BigInteger, nullable=False),
 )
 """Up to when the row log of a tenant has been forgotten."""
+
+WITHDRAWN: Final = sa.Table(
+    "model_withdrawn",
+    METADATA,
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("recalled_at_us", sa.BigInteger, nullable=False),
+)
+"""Versions of the condition model that may decide nothing more."""

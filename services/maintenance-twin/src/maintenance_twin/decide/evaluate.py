@@ -1,6 +1,8 @@
 """Take an asset's rows into account, one after the other: facts in, facts out."""
 
+import hashlib
 import math
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +14,7 @@ from maintenance_twin.decide.learn import NotYet, learn_baseline
 from maintenance_twin.model.baseline import Baseline
 from maintenance_twin.model.condition import Condition, State
 from maintenance_twin.model.configuration import NO_CONFIGURATION, Configurations, Span
+from maintenance_twin.model.release import Release, Releases
 from maintenance_twin.model.row import IDLE_MODES, NO_MODE, Row, mode_name
 from maintenance_twin.model.signal import Profile, Role, Signal
 from maintenance_twin.model.tuning import US, Tuning
@@ -33,10 +36,11 @@ MAX_MODES = 16
 
 @dataclass(frozen=True, slots=True)
 class ConditionChanged:
-    """Fact: the condition is another one from a time on."""
+    """Fact: the condition is another one from a time on, or another model version says so."""
 
     condition: Condition
     previous: State | None
+    model_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Context:
     """What an evaluation is told and does not decide."""
 
     tenant: Tenant
-    model_version: str
+    models: Releases
     tuning: Tuning
     decision: str = "trip"
     budget_s: float = 60.0
@@ -79,6 +83,7 @@ class Evaluation:
         learning: Rows that will teach a baseline, per mode.
         charts: Baseline and chart state, per mode.
         unjudged_us: Since when rows could not be judged; None while they can.
+        inputs: Digest of the rows since the configuration version began, in a chain.
         last_us: Time of the last row.
     """
 
@@ -94,6 +99,12 @@ class Evaluation:
     condition: Condition | None = None
     unjudged_us: int | None = None
     last_us: int = 0
+    inputs: bytes = b""
+
+    @property
+    def inputs_digest(self) -> str:
+        """The rows of this configuration version so far, as one name."""
+        return f"sha256:{self.inputs.hex()}" if self.inputs else ""
 
 
 class Evaluator:
@@ -107,6 +118,7 @@ class Evaluator:
         self._at = evaluation
         self._context = context
         self._tuning = context.tuning
+        self._version = ""
         self._charts: dict[str, Chart] = {}
         self._facts: list[Fact] = []
         self._index = {s.name: i for i, s in enumerate(evaluation.profile.signals)}
@@ -139,11 +151,19 @@ class Evaluator:
         span = at.configurations.at(row.t_us)
         if self._other(span):
             self._enter(span)
+        at.inputs = chained(at.inputs, row)
+        release = self._context.models.at(row.t_us, span.configuration_id)
+        self._follow(release)
         mode = self._mode(row)
         if at.last_us and row.t_us - at.last_us > self._tuning.gap_s * US:
             self._pause(row.t_us)
         at.last_us = row.t_us
-        if mode is None:
+        if release is None:
+            at.unjudged_us = at.unjudged_us or row.t_us
+            self._become(State.UNKNOWN, row.t_us, Reason("MODEL_NOT_ACTIVE"))
+        elif (beyond := self._beyond(row, release)) is not None:
+            self._cannot_judge(row.t_us, Reason("OUTSIDE_ENVELOPE", beyond))
+        elif mode is None:
             self._cannot_judge(row.t_us, Reason("MISSING_CONTEXT", "operating_mode"))
         elif mode in IDLE_MODES:
             self._cannot_judge(row.t_us, Reason("NOT_RUNNING", "operating_mode", mode))
@@ -155,6 +175,25 @@ class Evaluator:
             self._learn(row, mode)
         else:
             self._cannot_judge(row.t_us, Reason("UNKNOWN_REGIME", "operating_mode", mode))
+
+    def _follow(self, release: Release | None) -> None:
+        """Decide by another version from this row on; what was learned stays."""
+        version = release.version if release else ""
+        if version == self._version:
+            return
+        self._version = version
+        tuning = (release.tuning if release else None) or self._context.tuning
+        if tuning is not self._tuning:
+            self._tuning, self._charts = tuning, {}
+
+    def _beyond(self, row: Row, release: Release) -> str | None:
+        """Return a signal that says what the release does not hold for; None where none does."""
+        for bound in release.envelope:
+            place = self._index.get(bound.signal)
+            value = math.nan if place is None else row.values[place]
+            if value < bound.low or value > bound.high:
+                return bound.signal
+        return None
 
     def _enter(self, span: Span) -> None:
         """Begin a configuration version: what was learned about another one does not hold."""
@@ -171,6 +210,7 @@ class Evaluator:
         at.learning, at.charts, self._charts = {}, {}, {}
         at.unjudged_us = None
         at.mode_since_us = 0
+        at.inputs = b""
 
     def _mode(self, row: Row) -> str | None:
         """Return the operating mode in force; None where it should be known and is not."""
@@ -276,9 +316,10 @@ class Evaluator:
             probability=diagnosis.probability,
             evidence=diagnosis.evidence,
             trust=self._trust(row, configuration_id),
-            model_version=context.model_version,
+            model_version=self._version,
             trace_id=row.trace,
             lead_time_s=diagnosis.lead_time_s,
+            inputs_digest=at.inputs_digest,
         )
         chart.state.healthy_s = 0.0
         self._facts.append(WorkItemOpened(at.item))
@@ -310,7 +351,7 @@ class Evaluator:
             budget_s=self._context.budget_s,
             age_s=max(0.0, (arrived - observed).total_seconds()),
             configuration_version=configuration_id,
-            model_version=self._context.model_version,
+            model_version=self._version,
         )
         if configuration_id == NO_CONFIGURATION:
             value = value.degraded(Quality.UNCERTAIN, Reason("NO_CONFIGURATION"))
@@ -333,15 +374,29 @@ class Evaluator:
             now.reasons,
             now.configuration_id,
             now.work_item_id,
-        ) == (state, reasons, configuration_id, item_id):
+            now.model_version,
+        ) == (state, reasons, configuration_id, item_id, self._version):
             return
         condition = Condition(
             state=state,
             from_us=t_us,
             reasons=reasons,
             configuration_id=configuration_id,
-            model_version=self._context.model_version,
+            model_version=self._version,
             work_item_id=item_id,
+            inputs_digest=at.inputs_digest,
         )
         at.condition = condition
-        self._facts.append(ConditionChanged(condition, now.state if now else None))
+        self._facts.append(
+            ConditionChanged(
+                condition,
+                now.state if now else None,
+                model_changed=now is not None and now.model_version != self._version,
+            )
+        )
+
+
+def chained(digest: bytes, row: Row) -> bytes:
+    """Return the digest of the rows so far and one more: what the row says, not when it came."""
+    said = struct.pack(f"<qq{len(row.values)}d", row.t_us, row.severity, *row.values)
+    return hashlib.sha256(digest + said).digest()

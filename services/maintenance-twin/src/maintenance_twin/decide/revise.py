@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from maintenance_twin.decide.evaluate import (
     ConditionChanged,
@@ -18,6 +19,8 @@ from maintenance_twin.model.row import Reading, Row
 from maintenance_twin.model.signal import Profile
 from maintenance_twin.model.work_item import CloseReason, Status, WorkItem
 from twinmesh_sdk.core.trust import Quality, Reason
+
+_GONE: Final = (Status.SUPERSEDED, Status.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def revise(
     closed, changed, superseded = [i for i in cut if i is not None], [], []
     kept: set[str] = set()
     for item in known:
-        if item.opened_us < from_us or item.status is Status.SUPERSEDED:
+        if item.opened_us < from_us or item.status in _GONE:
             continue
         again = found.get(item.work_item_id)
         if again is None:
@@ -124,8 +127,13 @@ def revise(
         elif (item.closed_us, item.close_reason) != (again.closed_us, again.close_reason):
             changed.append(_merged(item, again))
     reason = Reason(cause.code, cause.subject)
+    withdrawn = {i.work_item_id: i.version for i in known if i.status is Status.WITHDRAWN}
     opened = tuple(
-        replace(item, trust=item.trust.degraded(Quality.GOOD, reason))
+        replace(
+            item,
+            trust=item.trust.degraded(Quality.GOOD, reason),
+            version=item.version + withdrawn.get(item_id, 0),
+        )
         for item_id, item in found.items()
         if item_id not in kept
     )
@@ -165,7 +173,7 @@ def with_context(
 
 def _cut(item: WorkItem, at_us: int) -> WorkItem | None:
     """Return an item that lasted beyond the new version's start as closed there."""
-    if item.status is Status.SUPERSEDED or (item.closed_us is not None and item.closed_us <= at_us):
+    if item.status in _GONE or (item.closed_us is not None and item.closed_us <= at_us):
         return None
     ended_us = at_us if item.degraded_to_us is None else min(at_us, item.degraded_to_us)
     return item.closed(at_us, CloseReason.CONFIGURATION_CHANGED, degraded_to_us=ended_us)

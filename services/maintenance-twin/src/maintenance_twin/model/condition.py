@@ -35,6 +35,7 @@ class Condition:
     configuration_id: str = ""
     model_version: str = ""
     work_item_id: str = ""
+    inputs_digest: str = ""
 
 
 def effective(condition: Condition | None, *, stale: tuple[Reason, ...]) -> Condition | None:
@@ -48,4 +49,5 @@ def effective(condition: Condition | None, *, stale: tuple[Reason, ...]) -> Cond
         configuration_id=condition.configuration_id,
         model_version=condition.model_version,
         work_item_id=condition.work_item_id,
+        inputs_digest=condition.inputs_digest,
     )

@@ -33,6 +33,7 @@ class Status(StrEnum):
     OPEN = "OPEN"
     CLOSED = "CLOSED"
     SUPERSEDED = "SUPERSEDED"
+    WITHDRAWN = "WITHDRAWN"
 
 
 class CloseReason(StrEnum):
@@ -111,6 +112,7 @@ class WorkItem:
         lead_time_s: Time until the slow deviation leaves acceptance, where it grows steadily.
         superseded_by: The item that a correction put in its place; empty where nothing did.
         version: Counts the changes of this item.
+        inputs_digest: Of the rows that it was decided from; empty before digests were kept.
     """
 
     work_item_id: str
@@ -135,6 +137,7 @@ class WorkItem:
     superseded_by: str = ""
     lead_time_s: float | None = None
     version: int = 1
+    inputs_digest: str = ""
 
     def closed(self, at_us: int, reason: CloseReason, *, degraded_to_us: int) -> Self:
         """Return the item as closed."""
@@ -156,6 +159,10 @@ class WorkItem:
             superseded_by=by,
             version=self.version + 1,
         )
+
+    def withdrawn(self, reason: str) -> Self:
+        """Return the item as withdrawn: the model that opened it was recalled."""
+        return replace(self, status=Status.WITHDRAWN, correction=reason, version=self.version + 1)
 
 
 def work_item_id(

@@ -9,6 +9,7 @@ from maintenance_twin.usecases.read import (
 )
 from maintenance_twin.usecases.revise_history import ReviseHistory
 from maintenance_twin.usecases.take_readings import AssetReadings, TakeReadings
+from maintenance_twin.usecases.withdraw_model import WithdrawModel
 from maintenance_twin.usecases.workbench import Workbench
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "ReadWorkItems",
     "ReviseHistory",
     "TakeReadings",
+    "WithdrawModel",
     "Workbench",
 ]

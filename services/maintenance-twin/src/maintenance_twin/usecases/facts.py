@@ -17,6 +17,7 @@ def announcement(condition: Condition, previous: State | None) -> StateAnnouncem
         configuration_id=condition.configuration_id,
         model_version=condition.model_version,
         work_item_id=condition.work_item_id,
+        inputs_digest=condition.inputs_digest,
     )
 
 
@@ -26,9 +27,9 @@ def add_facts(change: Change, facts: Iterable[Fact]) -> None:
     silent = change.twin.silent_us is not None
     for fact in facts:
         match fact:
-            case ConditionChanged(condition=condition, previous=previous):
+            case ConditionChanged(condition=condition, previous=previous, model_changed=changed):
                 conditions.append(condition)
-                if not silent and previous is not condition.state:
+                if not silent and (changed or previous is not condition.state):
                     change.announcements.append(announcement(condition, previous))
             case WorkItemOpened(item=item) | WorkItemClosed(item=item):
                 change.items.append(item)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from maintenance_twin.decide.twin import AssetTwin
 from maintenance_twin.model.condition import Axis, Condition, State, effective
+from maintenance_twin.model.configuration import NO_CONFIGURATION
 from maintenance_twin.model.tuning import US
 from maintenance_twin.model.work_item import Status, WorkItem
 from maintenance_twin.ports import Held, ItemFilter, ModelRelease, TwinReads, TwinStore
@@ -64,6 +65,11 @@ class _Inputs:
     def live(self) -> bool:
         """Whether the question is about now, as known now: then the clock judges."""
         return self._at.known_at is None and self._at.as_of >= self._at.now - timedelta(seconds=1)
+
+    @property
+    def as_of_us(self) -> int:
+        """The plant time asked about."""
+        return self._at.as_of_us
 
     def trust(self, twin: AssetTwin) -> Trust:
         """Return the worst trust over the twin's mandatory inputs, by the clock."""
@@ -207,7 +213,10 @@ class ReadConditions:
     def _live(self, twin: AssetTwin, inputs: _Inputs, held: Held[Condition]) -> ConditionAnswer:
         trust = inputs.trust(twin)
         unfit = trust.reasons
-        if self._release.version_for(twin.profile.asset_class) is None:
+        releases = self._release.releases_for(twin.profile.asset_class)
+        span = twin.evaluation.span
+        configuration_id = span.configuration_id if span else NO_CONFIGURATION
+        if releases.at(inputs.as_of_us, configuration_id) is None:
             unfit += (Reason("MODEL_NOT_ACTIVE"),)
         condition = effective(held.value, stale=unfit) or held.value
         trust = replace(

@@ -49,7 +49,7 @@ async def revised(
     rows = await _rows(store, twin, from_us)
     known = await store.items_from(twin.tenant, twin.asset_id, from_us)
     if rows is None:
-        return _undecidable(twin, from_us, known_items=bool(known), context=context)
+        return _undecidable(twin, from_us, known_items=bool(known))
     revision = await asyncio.to_thread(
         revise,
         profile=twin.profile,
@@ -132,7 +132,7 @@ def _change(twin: AssetTwin, revision: Revision) -> Change:
     return change
 
 
-def _undecidable(twin: AssetTwin, from_us: int, *, known_items: bool, context: Context) -> Change:
+def _undecidable(twin: AssetTwin, from_us: int, *, known_items: bool) -> Change:
     """Return the change where the rows are gone: what was said no longer stands on anything."""
     evaluation = twin.evaluation
     span = evaluation.configurations.at(evaluation.last_us)
@@ -142,7 +142,7 @@ def _undecidable(twin: AssetTwin, from_us: int, *, known_items: bool, context: C
         from_us=from_us,
         reasons=(Reason("ROWS_PRUNED", span.configuration_id, detail),),
         configuration_id=span.configuration_id,
-        model_version=context.model_version,
+        model_version=_last_version(twin),
     )
     change = Change(twin=twin)
     change.rewrites.append(ConditionRewrite(Axis.CONDITION, from_us, (condition,)))
@@ -180,8 +180,8 @@ class ReviseHistory:
             twin = (await bench.twins(tenant, [asset_id])).get(asset_id)
             if twin is None:
                 return None
-            version = self._release.version_for(twin.profile.asset_class)
-            context = Context(tenant, version or _last_version(twin), self._tuning)
+            releases = self._release.releases_for(twin.profile.asset_class)
+            context = Context(tenant, releases, self._tuning)
             known = await self._directory.configurations(tenant, [asset_id])
             configurations = known.get(asset_id, Configurations())
             change = await revised(self._store, twin, configurations, context)
@@ -191,11 +191,12 @@ class ReviseHistory:
                 change = Change(twin=twin)
                 add_facts(change, facts)
             change.traceparent = traceparent
+            change.models = releases.versions
             await bench.save([change])
             return change
 
 
 def _last_version(twin: AssetTwin) -> str:
-    """Return the model version that decided last, where none is active now."""
+    """Return the model version that decided last; empty where none did."""
     condition = twin.evaluation.condition
     return condition.model_version if condition else ""

@@ -7,6 +7,7 @@ from maintenance_twin.decide.evaluate import Context, WorkItemOpened
 from maintenance_twin.decide.twin import AssetTwin, alignment_of, new_twin, take
 from maintenance_twin.model.condition import Axis
 from maintenance_twin.model.configuration import Configurations
+from maintenance_twin.model.release import Releases
 from maintenance_twin.model.row import Reading
 from maintenance_twin.model.signal import Profile
 from maintenance_twin.model.tuning import US, Tuning
@@ -88,24 +89,25 @@ class TakeReadings:
         for change in changes:
             twin = change.twin
             late, twin.alignment.overtaken = twin.alignment.overtaken, []
-            context = self._context(twin.tenant, self._version(twin.profile))
+            context = self._context(twin.tenant, self._releases(twin.profile))
             again = await recalled(self._store, twin, late, context)
             if again is not None:
                 again.traceparent = late[-1].trace
+                again.models = context.models.versions
                 revised_ones.append(again)
         if revised_ones:
             await bench.save(revised_ones)
         return revised_ones
 
-    def _context(self, tenant: Tenant, version: str) -> Context:
-        return Context(tenant, version, self._tuning, self._budget.decision, self._budget.budget_s)
+    def _context(self, tenant: Tenant, releases: Releases) -> Context:
+        return Context(tenant, releases, self._tuning, self._budget.decision, self._budget.budget_s)
 
     async def _take(
         self, bench: Workbench, tenant: Tenant, per_asset: Mapping[AssetId, list[Reading]]
     ) -> list[Change]:
         profiles = await self._directory.profiles(tenant, per_asset.keys())
         modelled = {a: profiles[a] for a in per_asset if a in profiles and profiles[a].modelled}
-        versions = {a: self._version(profile) for a, profile in modelled.items()}
+        releases = {a: self._releases(profile) for a, profile in modelled.items()}
         if not modelled:
             return []
         configurations = await self._directory.configurations(tenant, modelled.keys())
@@ -114,19 +116,19 @@ class TakeReadings:
         for asset_id, profile in modelled.items():
             known = configurations.get(asset_id, Configurations())
             twin = twins.get(asset_id) or new_twin(tenant, profile, known, self._tuning)
-            context = self._context(tenant, versions[asset_id])
+            context = self._context(tenant, releases[asset_id])
             changes.append(await self._move(twin, profile, known, per_asset[asset_id], context))
         return changes
 
-    def _version(self, profile: Profile) -> str:
-        version = self._release.version_for(profile.asset_class)
-        if version is None:
+    def _releases(self, profile: Profile) -> Releases:
+        found = self._release.releases_for(profile.asset_class)
+        if not found.releases:
             raise PreconditionFailedError(
                 "no version of the condition model is active for "
                 f"{profile.asset_class or 'this asset class'}",
                 hint="have one approved: `twinmesh model approve`",
             )
-        return version
+        return found
 
     async def _move(
         self,
@@ -141,6 +143,7 @@ class TakeReadings:
             _redefine(twin, profile, self._tuning)
         facts = take(twin, readings, context)
         add_facts(change, facts)
+        change.models = context.models.versions
         opened = [f.item for f in facts if isinstance(f, WorkItemOpened)]
         change.traceparent = opened[-1].trace_id if opened else readings[-1].trace
         self._hear_again(change)

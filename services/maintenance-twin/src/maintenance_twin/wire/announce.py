@@ -14,12 +14,14 @@ SERVICE: Final = "maintenance-twin"
 OPENED: Final = EventType("maintenance.work_item.opened.v1")
 CLOSED: Final = EventType("maintenance.work_item.closed.v1")
 SUPERSEDED: Final = EventType("maintenance.work_item.superseded.v1")
+WITHDRAWN: Final = EventType("maintenance.work_item.withdrawn.v1")
 STATE_CHANGED: Final = EventType("maintenance.state.changed.v1")
 
 _OF_STATUS: Final = {
     Status.OPEN: (OPENED, events_pb2.WorkItemOpened),
     Status.CLOSED: (CLOSED, events_pb2.WorkItemClosed),
     Status.SUPERSEDED: (SUPERSEDED, events_pb2.WorkItemSuperseded),
+    Status.WITHDRAWN: (WITHDRAWN, events_pb2.WorkItemWithdrawn),
 }
 
 
@@ -70,6 +72,7 @@ def _of_state(change: Change, told: StateAnnouncement, number: int) -> Envelope:
         configuration_version=told.configuration_id,
         model_version=told.model_version,
         work_item_id=told.work_item_id,
+        inputs_digest=told.inputs_digest,
     )
     if told.previous is not None:
         message.previous = STATE_TO_PB[told.previous]

@@ -24,6 +24,7 @@ STATUS_TO_PB: Final = {
     Status.OPEN: pb.WORK_ITEM_STATUS_OPEN,
     Status.CLOSED: pb.WORK_ITEM_STATUS_CLOSED,
     Status.SUPERSEDED: pb.WORK_ITEM_STATUS_SUPERSEDED,
+    Status.WITHDRAWN: pb.WORK_ITEM_STATUS_WITHDRAWN,
 }
 MODE_TO_PB: Final = {
     FailureMode.UNK: pb.FAILURE_MODE_UNK,
@@ -142,6 +143,7 @@ def item_to_pb(
             recorded_from_us=recorded_from_us,
             recorded_to_us=recorded_to_us,
         ),
+        inputs_digest=item.inputs_digest,
     )
     if item.close_reason is not None:
         message.close_reason = REASON_TO_PB[item.close_reason]
@@ -161,6 +163,7 @@ def condition_to_pb(answer: ConditionAnswer) -> pb.Condition:
         configuration_version=condition.configuration_id,
         model_version=condition.model_version,
         work_item_id=condition.work_item_id,
+        inputs_digest=condition.inputs_digest,
         interval=wire.bitemporal_to_pb(
             valid_from_us=held.valid_from_us,
             valid_to_us=held.valid_to_us,
