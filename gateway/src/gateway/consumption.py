@@ -16,7 +16,7 @@ from twinmesh_federation.planning.plan import QueryPlan
 from twinmesh_federation.selection import Field, Fragment, Selections
 from twinmesh_federation.supergraph.model import ENUM, INPUT, FieldInfo, Supergraph
 from twinmesh_sdk.adapters.nats import ConsumptionReporter, UsedTogether
-from twinmesh_sdk.core.consumption import Door, Use, UseKind
+from twinmesh_sdk.core.consumption import CollectedOutputs, Door, Use, UseKind
 
 MAX_USES: Final = 2_000
 MAX_GIVEN: Final = 200
@@ -46,14 +46,17 @@ class Consumption:
         self._supergraph = supergraph
 
     def answered(self, asked: Asked) -> None:
-        """Record an answer, once the loop has nothing more urgent: the answer does not wait."""
-        if asked.plan is not None:
-            asyncio.get_running_loop().call_soon(self._record, asked, asked.plan)
+        """Record an answer, once the loop has nothing more urgent: the answer does not wait.
 
-    def _record(self, asked: Asked, plan: QueryPlan) -> None:
+        Each event of a subscription is an answer of its own.
+        """
+        outputs, asked.outputs = asked.outputs, CollectedOutputs()
+        if asked.plan is not None:
+            asyncio.get_running_loop().call_soon(self._record, asked, asked.plan, outputs)
+
+    def _record(self, asked: Asked, plan: QueryPlan, outputs: CollectedOutputs) -> None:
         tenant, client = asked.principal.tenant, asked.principal.client_id
         operation = plan.operation.name or ""
-        outputs = asked.outputs
         self._reporter.receipts(tenant, client, Door.GATEWAY, outputs.outputs, operation=operation)
         self._reporter.omitted(outputs.omitted)
         uses: OperationUses | None = plan.compiled.get(COMPILED)

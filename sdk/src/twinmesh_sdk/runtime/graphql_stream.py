@@ -10,6 +10,7 @@ from graphql import DocumentNode, Executor, GraphQLError, GraphQLSchema, execute
 from graphql.execution import create_source_event_stream
 from starlette.types import Receive, Send
 
+from twinmesh_sdk.core.consumption import collect_outputs
 from twinmesh_sdk.core.errors import DeadlineExceededError, InvalidInputError, TwinError
 from twinmesh_sdk.core.request import (
     Deadline,
@@ -104,17 +105,20 @@ class GraphqlStream:
         try:
             async for event in source:
                 collected = collect_trust()
-                with answering(
-                    principal=principal,
-                    token=token,
-                    read_time=current_read_time(),
-                    deadline=Deadline.after(EVENT_S),
+                with (
+                    answering(
+                        principal=principal,
+                        token=token,
+                        read_time=current_read_time(),
+                        deadline=Deadline.after(EVENT_S),
+                    ),
+                    collect_outputs() as outputs,
                 ):
                     data, errors = await self._executed(event)
                 answer: dict[str, Any] = {"data": data}
                 if errors:
                     answer["errors"] = [self._formatted(e) for e in errors[:MAX_ERRORS]]
-                if (mesh := collected.as_extension()) is not None:
+                if mesh := {**(collected.as_extension() or {}), **outputs.as_extension()}:
                     answer["extensions"] = {"twinmesh": mesh}
                 yield answer
         finally:

@@ -14,11 +14,13 @@ Message = (
     type[events_pb2.WorkItemOpened]
     | type[events_pb2.WorkItemClosed]
     | type[events_pb2.WorkItemSuperseded]
+    | type[events_pb2.WorkItemWithdrawn]
 )
 MESSAGES: Final[dict[str, Message]] = {
     "maintenance.work_item.opened.v1": events_pb2.WorkItemOpened,
     "maintenance.work_item.closed.v1": events_pb2.WorkItemClosed,
     "maintenance.work_item.superseded.v1": events_pb2.WorkItemSuperseded,
+    "maintenance.work_item.withdrawn.v1": events_pb2.WorkItemWithdrawn,
 }
 
 
