@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -108,3 +109,13 @@ def test_the_lock_has_hashes_and_no_addresses():
     assert "://" not in text
     pinned = [line for line in text.splitlines() if re.match(r"[a-z]", line)]
     assert all("==" in line for line in pinned)
+
+
+def test_every_database_has_one_line_of_migrations():
+    folders = {path.parents[1] for path in tracked() if path.parent.name == "versions"}
+    assert folders
+    for folder in sorted(folders):
+        scripts = ScriptDirectory(str(folder))
+        revisions = [revision.revision for revision in scripts.walk_revisions()]
+        files = sorted(path.name for path in (folder / "versions").glob("*.py"))
+        assert [name.split("_")[0] for name in files] == revisions[::-1], folder
