@@ -27,14 +27,34 @@ class SubgraphRequest:
     idempotent: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class CachedPart:
+    """What of an answer was kept from earlier ones.
+
+    Attributes:
+        entities: How many entities.
+        types: Of which types.
+        oldest_s: Seconds since the oldest of them was fetched.
+    """
+
+    entities: int
+    types: tuple[str, ...]
+    oldest_s: float
+
+
 @dataclass(slots=True)
 class SubgraphResponse:
-    """What a subgraph answered, decoded."""
+    """What a subgraph answered, decoded.
+
+    Attributes:
+        cached: What did not come from the subgraph just now; None where all did.
+    """
 
     data: dict[str, Any] | None
     errors: list[dict[str, Any]] = field(default_factory=list)
     extensions: dict[str, Any] = field(default_factory=dict)
     http_status: int = 200
+    cached: CachedPart | None = None
 
 
 class SubgraphFailure(Exception):  # noqa: N818 - a failure of theirs, not an error of ours
