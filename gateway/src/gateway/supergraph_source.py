@@ -3,11 +3,13 @@
 import asyncio
 import hashlib
 import logging
+from dataclasses import replace
 from typing import Final
 
+from gateway.observing import SWAPS
 from twinmesh_federation.engine import Engine
 from twinmesh_federation.execution.executor import ExecutorOptions
-from twinmesh_federation.supergraph import load_supergraph
+from twinmesh_federation.supergraph import SupergraphError, load_supergraph
 from twinmesh_sdk.adapters.nats import ContractSnapshot, MeshNats
 from twinmesh_sdk.adapters.nats.snapshots import SupergraphPointer
 from twinmesh_sdk.core.errors import PreconditionFailedError, TwinError, UnavailableError
@@ -60,6 +62,7 @@ class SupergraphSource:
                 try:
                     await self._take_up(pointer)
                 except TwinError as error:
+                    SWAPS.labels("refused").inc()
                     log.warning("supergraph cannot be taken up", extra={"error": str(error)})
                     await asyncio.sleep(RETRY_S)
                     continue
@@ -70,13 +73,11 @@ class SupergraphSource:
         data = await self._bus.get_object(BUNDLES, pointer.object)
         if hashlib.sha256(data).hexdigest() != pointer.digest:
             raise UnavailableError("the supergraph's bytes do not match its digest")
-        supergraph = await asyncio.to_thread(load_supergraph, data.decode())
-        options = ExecutorOptions(
-            deadlines=self._options.deadlines,
-            limits=self._options.limits,
-            urls=pointer.subgraphs,
-            introspection=self._options.introspection,
-        )
-        self._engine.swap(supergraph, options=options)
+        try:
+            supergraph = await asyncio.to_thread(load_supergraph, data.decode())
+        except (SupergraphError, UnicodeDecodeError) as error:
+            raise PreconditionFailedError(f"the supergraph cannot be loaded: {error}") from error
+        self._engine.swap(supergraph, options=replace(self._options, urls=pointer.subgraphs))
         self._in_force = pointer
+        SWAPS.labels("taken up").inc()
         log.info("supergraph is in force", extra={"digest": pointer.digest})

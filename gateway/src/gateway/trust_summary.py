@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from twinmesh_federation.execution.client import CachedPart
+
 _VERDICT_RANK: Final = {"UNASSESSED": 0, "FRESH": 0, "LATE": 1, "STALE": 2, "ABSENT": 3}
 _QUALITY_RANK: Final = {"GOOD": 0, "UNCERTAIN": 1, "BAD": 2}
 MAX_PATHS: Final = 20
@@ -41,11 +43,23 @@ class TrustSummary:
         if len(self.causes) < MAX_PATHS:
             self.causes.append({"subgraph": subgraph, "path": list(path)})
 
-    def as_extension(self) -> dict[str, object] | None:
-        """Return the member `trust` of `extensions.twinmesh`; None when no value carried trust."""
+    def as_extension(
+        self, cached: Mapping[str, CachedPart] | None = None
+    ) -> dict[str, object] | None:
+        """Return the member `trust` of `extensions.twinmesh`; None when no value carried trust.
+
+        Args:
+            cached: By subgraph, what was kept from earlier answers: a reason to trust less.
+        """
         if self.worst is None:
             return None
-        return {**self.worst, "causes": self.causes}
+        said = self.worst.get("reasons")
+        reasons = list(said) if isinstance(said, list) else []
+        for subgraph, part in sorted((cached or {}).items()):
+            detail = f"{part.entities} kept from up to {part.oldest_s:.1f} s ago"
+            subject = f"{subgraph}: {', '.join(part.types)}"
+            reasons.append({"code": "CACHED", "subject": subject, "detail": detail})
+        return {**self.worst, "reasons": reasons, "causes": self.causes}
 
 
 def _trust_of(extensions: object) -> Mapping[str, object] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -20,6 +20,13 @@ ContextFactory = Callable[[Any, GraphQLRequest], "Awaitable[object] | object"]
 """Makes a request's context from its connection (a Starlette `Request` or `WebSocket`)."""
 Finish = Callable[[object, ExecutionResult], None]
 ClientOf = Callable[[HTTPConnection, object], Hashable]
+
+
+Observe = Callable[[object], AbstractContextManager[object]]
+
+
+def _unobserved(_context: object) -> AbstractContextManager[object]:
+    return nullcontext()
 
 
 def by_address(connection: HTTPConnection, _context: object) -> Hashable:
@@ -39,6 +46,7 @@ class Pipeline:
         on_masked: Sees the originals.
         subscriptions: Answers subscriptions; without it they are refused.
         client_of: Tells clients apart for limits.
+        observe: Entered around the work on each result, `finish` included; a span, say.
     """
 
     def __init__(
@@ -52,6 +60,7 @@ class Pipeline:
         on_masked: Callable[[list[dict[str, Any]]], None] | None = None,
         subscriptions: Subscriptions | None = None,
         client_of: ClientOf = by_address,
+        observe: Observe = _unobserved,
     ) -> None:
         self._engine = engine
         self._context = context
@@ -61,6 +70,7 @@ class Pipeline:
         self._on_masked = on_masked
         self._subscriptions = subscriptions
         self._client_of = client_of
+        self._observe = observe
 
     @property
     def stream_limits(self) -> SubscriptionLimits:
@@ -93,8 +103,8 @@ class Pipeline:
 
     async def execute(self, request: GraphQLRequest, admitted: Admitted) -> ExecutionResult:
         """Answer a query or mutation."""
-        result = await self._engine.execute(request, context=admitted.context)
-        return self._finished(admitted.context, result)
+        context = admitted.context
+        return await self._complete(context, self._engine.execute(request, context=context))
 
     async def results(
         self, request: GraphQLRequest, admitted: Admitted
@@ -108,11 +118,20 @@ class Pipeline:
             yield self._finished(admitted.context, refusal)
             return
         stream = self._subscriptions.results(
-            request, context=admitted.context, client=admitted.client
+            request,
+            context=admitted.context,
+            client=admitted.client,
+            complete=self._complete,
         )
         async with aclosing(stream) as results:
-            async for context, result in results:
-                yield self._finished(context, result)
+            async for result in results:
+                yield result
+
+    async def _complete(
+        self, context: object, answer: Awaitable[ExecutionResult]
+    ) -> ExecutionResult:
+        with self._observe(context):
+            return self._finished(context, await answer)
 
     def _finished(self, context: object, result: ExecutionResult) -> ExecutionResult:
         if self._masking is not None and result.errors:

@@ -18,6 +18,8 @@ from twinmesh_federation.subscriptions.client import SubscriptionClient, Subscri
 
 Renew = Callable[[object], Awaitable[object]]
 """Makes the context of the next event from that of the subscription; may refuse to."""
+Complete = Callable[[object, Awaitable[ExecutionResult]], Awaitable[ExecutionResult]]
+"""Awaits a result and does with it, and with its context, what the server does with all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +80,21 @@ class Subscriptions:
         await self._client.close()
 
     async def results(
-        self, request: GraphQLRequest, *, context: object, client: Hashable
-    ) -> AsyncGenerator[tuple[object, ExecutionResult]]:
-        """Yield each event's context and answer; a request error is the last.
+        self, request: GraphQLRequest, *, context: object, client: Hashable, complete: Complete
+    ) -> AsyncGenerator[ExecutionResult]:
+        """Yield each event's answer; a request error is the last.
 
         Ending the iteration ends the subscription at the subgraph.
         """
         refusal = self._refusal(client)
         if refusal is not None:
-            yield context, refusal
+            yield await complete(context, _now(refusal))
             return
         self._open[client] += 1
         try:
-            async with aclosing(_Stream(self, request, context).results()) as results:
-                async for item in results:
-                    yield item
+            async with aclosing(_Stream(self, request, context, complete).results()) as results:
+                async for result in results:
+                    yield result
         finally:
             self._open[client] -= 1
             if not self._open[client]:
@@ -116,33 +118,37 @@ class Subscriptions:
 class _Stream:
     """One subscription of one client."""
 
-    def __init__(self, owner: Subscriptions, request: GraphQLRequest, context: object) -> None:
+    def __init__(
+        self, owner: Subscriptions, request: GraphQLRequest, context: object, complete: Complete
+    ) -> None:
         self._owner = owner
         self._engine = owner._engine  # noqa: SLF001 - one module
         self._limits = owner.limits
         self._request = request
         self._context = context
+        self._complete = complete
         self._ends_at = monotonic() + self._limits.longest_s
 
-    async def results(self) -> AsyncGenerator[tuple[object, ExecutionResult]]:
+    async def results(self) -> AsyncGenerator[ExecutionResult]:
         """Yield until the subgraph completes, or an error ends it."""
-        opened = self._engine.open(self._request, context=self._context)
-        if isinstance(opened, ExecutionResult):
-            yield self._context, opened
-            return
         try:
-            async with aclosing(self._events(opened)) as events:
-                async for item in events:
-                    yield item
+            async with aclosing(self._events()) as events:
+                async for result in events:
+                    yield result
         except SubgraphFailure as failure:
             error = request_error(str(failure), failure.code, retryable=failure.retryable)
-            yield self._context, error
+            yield await self._ended(error)
         except RefusedRequest as refused:
-            yield self._context, request_error(str(refused), refused.code, **refused.extensions)
+            yield await self._ended(request_error(str(refused), refused.code, **refused.extensions))
 
-    async def _events(
-        self, opened: OpenedSubscription
-    ) -> AsyncGenerator[tuple[object, ExecutionResult]]:
+    async def _ended(self, result: ExecutionResult) -> ExecutionResult:
+        return await self._complete(self._context, _now(result))
+
+    async def _events(self) -> AsyncGenerator[ExecutionResult]:
+        opened = self._engine.open(self._request, context=self._context)
+        if isinstance(opened, ExecutionResult):
+            yield await self._ended(opened)
+            return
         async with AsyncExitStack() as stack:
             buffer = await self._subscribe(opened, stack)
             while True:
@@ -150,29 +156,31 @@ class _Stream:
                 if arrived is None:
                     return
                 if isinstance(arrived, ExecutionResult):
-                    yield self._context, arrived
+                    yield await self._ended(arrived)
                     return
                 if isinstance(arrived, SubgraphResponse):
                     context = await self._owner._renew(self._context)  # noqa: SLF001 - one module
-                    yield context, await opened.answer(arrived, context=context)
+                    yield await self._complete(context, opened.answer(arrived, context=context))
                     continue
                 # Another supergraph is in force: follow it, without a gap in the events.
                 again = self._engine.open(self._request, context=self._context)
                 if isinstance(again, ExecutionResult):
-                    yield self._context, again
+                    yield await self._ended(again)
                     return
                 if again.source.upstream != opened.source.upstream:
-                    next_stack = AsyncExitStack()
-                    try:
-                        next_buffer = await self._subscribe(again, next_stack)
-                    except BaseException:
-                        await next_stack.aclose()
-                        raise
-                    await stack.aclose()
-                    stack.push_async_exit(next_stack)
-                    next_buffer.take_over(buffer)
-                    buffer = next_buffer
+                    buffer = await self._moved(again, stack, buffer)
                 opened = again
+
+    async def _moved(
+        self, opened: OpenedSubscription, stack: AsyncExitStack, before: _Buffer
+    ) -> _Buffer:
+        """Subscribe anew, and only then end what was open; nothing that came is lost."""
+        async with AsyncExitStack() as opening:
+            buffer = await self._subscribe(opened, opening)
+            await stack.aclose()
+            stack.push_async_exit(opening.pop_all())
+        buffer.take_over(before)
+        return buffer
 
     async def _subscribe(self, opened: OpenedSubscription, stack: AsyncExitStack) -> _Buffer:
         source = opened.source
@@ -252,6 +260,10 @@ class _Buffer:
     def take_over(self, before: _Buffer) -> None:
         """Put what another buffer still holds in front."""
         self.events.extendleft(reversed(before.events))
+
+
+async def _now(result: ExecutionResult) -> ExecutionResult:
+    return result
 
 
 def _stopped() -> ExecutionResult:
