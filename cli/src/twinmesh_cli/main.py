@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "model": ("model", "Submit, approve, activate, retire and list model versions."),
     "audit": ("audit", "List, prove, export and verify the audit log; erase a person."),
     "policy": ("policy", "Show, check, put and approve who may do what in governance."),
+    "quarantine": ("quarantine", "List, show, replay and drop events that were put aside."),
     "federation": ("federation", "Compose subgraphs, plan queries, run the engine's cases."),
 }
 

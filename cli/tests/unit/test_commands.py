@@ -30,6 +30,7 @@ COMMANDS = [
     "contract",
     "audit",
     "policy",
+    "quarantine",
     "federation",
 ]
 

@@ -17,9 +17,11 @@ from governance.adapters.heads import FileHeads, NatsHeads
 from governance.adapters.migration import migrate
 from governance.adapters.nats import NatsNoticeboard
 from governance.adapters.postgres import PostgresLineage, PostgresRegistry, PostgresTrail
+from governance.adapters.quarantine import NatsQuarantine
 from governance.api_grpc import GovernanceApi
 from governance.api_grpc.audit_proofs import AuditApi
 from governance.api_grpc.policies import PolicyApi
+from governance.api_grpc.quarantine import QuarantineApi
 from governance.decide.audit_heads import private_key
 from governance.decide.charter_shape import check_charter_shape
 from governance.events import ConsumptionReports, DerivationConsumer
@@ -48,11 +50,15 @@ from governance.usecases.auditing import (
 )
 from governance.usecases.authority import Authority
 from governance.usecases.policies import ChangePolicies, ReadPolicies
+from governance.usecases.quarantine import AdministerQuarantine
 from twinmesh.governance.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from twinmesh.governance.v1.governance_service_pb2_grpc import (
     add_GovernanceServiceServicer_to_server,
 )
 from twinmesh.governance.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
+from twinmesh.governance.v1.quarantine_service_pb2_grpc import (
+    add_QuarantineServiceServicer_to_server,
+)
 from twinmesh_sdk.contract import Contract
 from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.runtime import TwinService
@@ -92,7 +98,9 @@ def build(settings: GovernanceSettings) -> TwinService:
     release = ReleaseModel(registry, publish, service.clock, authority)
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
     service.add_subgraph(SCHEMA, lambda: Context(read))
-    audit = _audit(service, settings, engine, authority)
+    audit, queue = _audit(service, settings, engine, authority)
+    quarantine = AdministerQuarantine(NatsQuarantine(service.nats), queue, authority, service.clock)
+    service.add_grpc(add_QuarantineServiceServicer_to_server, QuarantineApi(quarantine))
     service.add_router(ci_router(push, read, release, audit))
 
     async def keep_published() -> None:
@@ -158,8 +166,8 @@ def _authority(
 
 def _audit(
     service: TwinService, settings: GovernanceSettings, engine: AsyncEngine, authority: Authority
-) -> ReadAudit:
-    """Add the audit log's door and its workers; returns what reads it."""
+) -> tuple[ReadAudit, AuditQueue]:
+    """Add the audit log's door and its workers; returns what reads it and what appends to it."""
     trail = PostgresTrail(engine)
     seed = settings.audit_key.get_secret_value()
     heads = AuditHeads(trail, private_key(seed) if seed else None, service.clock)
@@ -197,7 +205,7 @@ def _audit(
             EraseFromAudit(trail, service.clock, authority),
         ),
     )
-    return read
+    return read, queue
 
 
 @contextlib.asynccontextmanager

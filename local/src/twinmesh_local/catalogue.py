@@ -39,10 +39,11 @@ class Service:
 SERVICES: Final = (
     Service(
         "governance", "governance", "GOVERNANCE", database=True,
-        streams=("EVENTS", "USE", "AUDIT_HEADS"),
+        streams=("EVENTS", "USE", "AUDIT_HEADS", "QUARANTINE"),
         publish=(
             "audit.heads.>", "$KV.contracts.>", "$KV.models.>", "$O.bundles.>",
-            "$JS.API.STREAM.PURGE.OBJ_bundles",
+            "$JS.API.STREAM.PURGE.OBJ_bundles", "replay.>",
+            "$JS.API.STREAM.MSG.DELETE.QUARANTINE",
         ),
     ),
     Service("asset-registry", "asset_registry", "ASSETS", graph=True, streams=("EVENTS",)),

@@ -301,7 +301,7 @@ async def test_what_can_never_be_handled_is_put_aside_with_the_reason(registered
         message = await registered.quarantined()
         await eventually_drained(registered)
 
-    assert message.subject == f"quarantine.tester.{TYPE}"
+    assert message.subject == f"quarantine.tester.acme.{TYPE}"
     assert message.headers["tm-reason-code"] == code
     assert "bad value" in message.headers["tm-reason"].replace("%20", " ")
     assert message.headers["ce-id"] == event().id

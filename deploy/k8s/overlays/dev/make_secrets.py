@@ -24,8 +24,15 @@ SERVICES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
     "energy-twin": (("energy",), ("TELE", "EVENTS"), ()),
     "governance": (
         ("governance",),
-        ("EVENTS", "USE", "AUDIT_HEADS"),
-        ("$KV.contracts.>", "$KV.models.>", "$O.bundles.>", "audit.heads.>"),
+        ("EVENTS", "USE", "AUDIT_HEADS", "QUARANTINE"),
+        (
+            "$KV.contracts.>",
+            "$KV.models.>",
+            "$O.bundles.>",
+            "audit.heads.>",
+            "replay.>",
+            "$JS.API.STREAM.MSG.DELETE.QUARANTINE",
+        ),
     ),
     "gateway": ((), (), ()),
 }

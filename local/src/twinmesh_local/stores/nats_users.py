@@ -16,8 +16,8 @@ TENANT: Final = re.compile(r"[a-z0-9-]{1,32}")
 DOMAIN: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,160}")
 
-STREAMS: Final = ("RAW", "TELE", "EVENTS", "QUARANTINE", "USE")
 BUCKETS: Final = ("contracts", "models", "plant-clock", "leases", "replicas")
+STREAMS: Final = ("RAW", "TELE", "EVENTS", "QUARANTINE", "REPLAY", "USE")
 KV_STREAMS: Final = tuple(f"KV_{bucket}" for bucket in BUCKETS)
 BUNDLES: Final = "OBJ_bundles"
 AUDIT_HEADS: Final = "AUDIT_HEADS"
@@ -94,7 +94,7 @@ def service(
     """
     everyone = ["$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.FC.>"]
     made = _makes_all()
-    read = [s for x in (*streams, "QUARANTINE", *KV_STREAMS, BUNDLES) for s in _reads(x)]
+    read = [s for x in (*streams, "REPLAY", *KV_STREAMS, BUNDLES) for s in _reads(x)]
     events = []
     for domain in domains:
         if not DOMAIN.fullmatch(domain):

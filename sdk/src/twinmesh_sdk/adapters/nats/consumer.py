@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -17,9 +18,17 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
 from twinmesh_sdk.adapters import tracing
-from twinmesh_sdk.adapters.nats.cloudevents import encode_header, envelope_of
+from twinmesh_sdk.adapters.nats.cloudevents import envelope_of
 from twinmesh_sdk.adapters.nats.connection import MeshNats
 from twinmesh_sdk.adapters.nats.consumption import ConsumptionReporter
+from twinmesh_sdk.adapters.nats.quarantine import (
+    REPLAY,
+    GivenUp,
+    event_subject,
+    kept_headers,
+    kept_payload,
+    quarantine_subject,
+)
 from twinmesh_sdk.adapters.nats.snapshots import ContractSnapshot
 from twinmesh_sdk.core.consumption import Door, Use, UseKind
 from twinmesh_sdk.core.disposition import DISPOSITION, Disposition
@@ -55,8 +64,19 @@ HANDLED: Final = Counter(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A stream, and the durable consumer by which a service reads an event type from it."""
+
+    stream: str
+    subject: str
+    durable: str
+
+
 class EventConsumer:
     """Feeds one event type to one handler, as the durable consumer `<service>-<type>`.
+
+    A second one, `<service>-<type>-replay`, brings back what this consumer had put aside.
 
     The inbox, where given, remembers the event in the transaction of the handler's state, so a
     repetition changes nothing even where the handler could not tell. The reporter, where given,
@@ -91,28 +111,33 @@ class EventConsumer:
 
     async def run(self) -> None:
         """Consume until cancelled."""
+        again = f"replay.{self._service}.*.{self._type}"
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(_Source(STREAM, f"tm.*.{self._type}", self.durable)))
+            group.create_task(self._follow(_Source(REPLAY, again, f"{self.durable}-replay")))
+
+    async def _follow(self, source: _Source) -> None:
         pause = FIRST_RETRY_S
         while True:
             try:
-                subscription = await self._subscribe()
+                subscription = await self._subscribe(source)
                 pause = FIRST_RETRY_S
-                await self._consume(subscription)
+                await self._consume(subscription, source)
             except (TwinError, nats_errors.Error, js_errors.Error, OSError, TimeoutError) as error:
                 log.warning(
                     "events cannot be fetched",
-                    extra={"consumer": self.durable, "error": repr(error)},
+                    extra={"consumer": source.durable, "error": repr(error)},
                 )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_RETRY_S / 6)
 
-    async def _subscribe(self) -> JetStreamContext.PullSubscription:
-        subject = f"tm.*.{self._type}"
+    async def _subscribe(self, source: _Source) -> JetStreamContext.PullSubscription:
         return await self._bus.js.pull_subscribe(
-            subject,
-            durable=self.durable,
-            stream=STREAM,
+            source.subject,
+            durable=source.durable,
+            stream=source.stream,
             config=ConsumerConfig(
-                filter_subject=subject,
+                filter_subject=source.subject,
                 ack_policy=AckPolicy.EXPLICIT,
                 deliver_policy=DeliverPolicy.ALL,
                 ack_wait=ACK_WAIT_S,
@@ -121,7 +146,9 @@ class EventConsumer:
             ),
         )
 
-    async def _consume(self, subscription: JetStreamContext.PullSubscription) -> None:
+    async def _consume(
+        self, subscription: JetStreamContext.PullSubscription, source: _Source
+    ) -> None:
         while True:
             messages: Sequence[Msg] = ()
             with suppress(nats_errors.TimeoutError):
@@ -130,7 +157,7 @@ class EventConsumer:
                 await self._work_through(messages)
             elif self._bus.connected:
                 # A server that lost the consumer answers with silence: look for it.
-                await self._bus.js.consumer_info(STREAM, self.durable)
+                await self._bus.js.consumer_info(source.stream, source.durable)
 
     async def _work_through(self, messages: Sequence[Msg]) -> None:
         """Handle a batch, and keep what waits from being delivered again meanwhile.
@@ -152,7 +179,7 @@ class EventConsumer:
     async def _receive(self, message: Msg) -> None:
         """Handle one message; its failure is settled here, the loop goes on."""
         try:
-            envelope = envelope_of(message.subject, message.headers, message.data)
+            envelope = envelope_of(event_subject(message.subject), message.headers, message.data)
         except InvalidInputError as error:
             await self._quarantine(message, code=error.code.value, reason=str(error))
             return
@@ -250,19 +277,17 @@ class EventConsumer:
     async def _quarantine(self, message: Msg, *, code: str, reason: str) -> None:
         """Put the message aside with the reason, and only then give it up."""
         sequence = message.metadata.sequence.stream
-        kept = {k: v for k, v in (message.headers or {}).items() if not k.startswith("Nats-")}
+        given_up = GivenUp(
+            code=code,
+            reason=reason,
+            sequence=sequence,
+            deliveries=message.metadata.num_delivered or 1,
+            at=format_time(self._clock.wall_now()),
+        )
         await self._bus.publish(
-            f"quarantine.{self._service}.{self._type}",
-            message.data,
-            headers={
-                **kept,
-                "tm-reason-code": code,
-                "tm-reason": encode_header(reason[:300]),
-                "tm-subject": message.subject,
-                "tm-stream-sequence": str(sequence),
-                "tm-deliveries": str(message.metadata.num_delivered or 1),
-                "tm-quarantined-at": format_time(self._clock.wall_now()),
-            },
+            quarantine_subject(self._service, message.subject),
+            kept_payload(message.data),
+            headers=kept_headers(message.headers, message.subject, message.data, given_up),
             message_id=derived_id("qua", self._service, message.subject, sequence),
         )
         await message.term()

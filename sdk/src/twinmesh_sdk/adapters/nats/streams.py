@@ -38,6 +38,7 @@ STREAMS: Final = (
     _stream("TELE", "tele.>", days=7, gib=2),
     _stream("EVENTS", "tm.>", days=30, gib=2),
     _stream("QUARANTINE", "quarantine.>", days=30, gib=1),
+    _stream("REPLAY", "replay.>", days=7, gib=1),
     _stream("USE", "use.>", days=7, gib=1),
     # Signed tree heads of the audit log: nothing is deleted, purged or forgotten.
     StreamConfig(
