@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from governance.adapters.buf import compare_sources
+from governance.adapters.buf import compare_images, compare_sources
 from governance.adapters.protoc import compile_protos
 from governance.decide.compat.case import MAIN, Case, Format, Side
 from governance.decide.compat.verdict import Mode
@@ -34,7 +34,7 @@ enum Quality { QUALITY_UNSPECIFIED = 0; QUALITY_GOOD = 1; }
 
 def main() -> None:
     """Print the figures; exit 1 when the median of the in-process check misses its limit."""
-    check = CheckCompatibility(compile_protos, compare_sources)
+    check = CheckCompatibility(compile_protos, compare_sources, compare_images)
     tree = _descriptors({})
     _print(f"median and 95th percentile of {ROUNDS} calls, milliseconds")
     one = _measure(lambda n: check(_case(Side(files={MAIN: SMALL}, main=MAIN), _source(n))), ROUNDS)

@@ -75,11 +75,11 @@ def check(
 
 
 def _checker() -> "CheckCompatibility":
-    from governance.adapters.buf import compare_sources  # noqa: PLC0415 - `--help` need not wait
+    from governance.adapters.buf import compare_images, compare_sources  # noqa: PLC0415 - `--help` need not wait
     from governance.adapters.protoc import compile_protos  # noqa: PLC0415
     from governance.usecases.checking import CheckCompatibility  # noqa: PLC0415
 
-    return CheckCompatibility(compile_protos, compare_sources)
+    return CheckCompatibility(compile_protos, compare_sources, compare_images)
 
 
 def _check_batch(file: Path, profile: str) -> int:

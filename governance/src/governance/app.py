@@ -8,37 +8,52 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
+from fastapi import APIRouter
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from governance.adapters.buf import BufOracle
 from governance.adapters.federation import FederationComposer, warm_up
 from governance.adapters.heads import FileHeads, NatsHeads
 from governance.adapters.migration import migrate
 from governance.adapters.nats import NatsNoticeboard
-from governance.adapters.postgres import PostgresLineage, PostgresRegistry, PostgresTrail
+from governance.adapters.postgres import (
+    PostgresLineage,
+    PostgresRegistry,
+    PostgresTrail,
+    RegistryOutbox,
+)
 from governance.adapters.quarantine import NatsQuarantine
 from governance.api_grpc import GovernanceApi
 from governance.api_grpc.audit_proofs import AuditApi
+from governance.api_grpc.changes import ContractApi
+from governance.api_grpc.deployments import DeploymentApi
 from governance.api_grpc.policies import PolicyApi
 from governance.api_grpc.quarantine import QuarantineApi
 from governance.decide.audit_heads import private_key
 from governance.decide.charter_shape import check_charter_shape
 from governance.events import ConsumptionReports, DerivationConsumer
 from governance.http import ci_router
+from governance.http.changes import add_changes
+from governance.http.deployments import add_deployments
 from governance.ports.audit import HeadBoard
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA, Context
 from governance.usecases import (
     ForgetLineage,
     ForgetUses,
+    JudgeDeployment,
+    OverrideRefusals,
     Publish,
     PushContracts,
+    ReadConsumers,
+    ReadDeployments,
     ReadGovernance,
     RecordConsumption,
+    RecordDeployment,
     RecordDerived,
     RecordReceipts,
     ReleaseModel,
+    Windows,
 )
 from governance.usecases.auditing import (
     AuditHeads,
@@ -52,6 +67,10 @@ from governance.usecases.authority import Authority
 from governance.usecases.policies import ChangePolicies, ReadPolicies
 from governance.usecases.quarantine import AdministerQuarantine
 from twinmesh.governance.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
+from twinmesh.governance.v1.contract_service_pb2_grpc import add_ContractServiceServicer_to_server
+from twinmesh.governance.v1.deployment_service_pb2_grpc import (
+    add_DeploymentServiceServicer_to_server,
+)
 from twinmesh.governance.v1.governance_service_pb2_grpc import (
     add_GovernanceServiceServicer_to_server,
 )
@@ -89,11 +108,18 @@ def build(settings: GovernanceSettings) -> TwinService:
     service.add_resource("database", _opened(engine, migrating=settings.migrate_on_start))
     registry = PostgresRegistry(engine)
     board = NatsNoticeboard(service.nats, replicas=settings.nats_replicas)
-    publish = Publish(registry, board, service.clock)
+    publish = Publish(registry, board, service.clock, environment=settings.environment)
     authority = _authority(service, settings, registry)
     read = ReadGovernance(registry, service.clock, authority)
+    composer, windows = FederationComposer(), _windows(settings)
     push = PushContracts(
-        registry, FederationComposer(), BufOracle(), publish, service.clock, authority=authority
+        registry,
+        composer,
+        publish,
+        service.clock,
+        authority=authority,
+        windows=windows,
+        environment=settings.environment,
     )
     release = ReleaseModel(registry, publish, service.clock, authority)
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
@@ -102,6 +128,9 @@ def build(settings: GovernanceSettings) -> TwinService:
     quarantine = AdministerQuarantine(NatsQuarantine(service.nats), queue, authority, service.clock)
     service.add_grpc(add_QuarantineServiceServicer_to_server, QuarantineApi(quarantine))
     service.add_router(ci_router(push, read, release, audit))
+
+    _open_change_doors(service, settings, registry, publish, authority)
+    service.add_relay(RegistryOutbox(engine))
 
     async def keep_published() -> None:
         """Bring back what a restart, a lost bucket or a failed publication left out."""
@@ -216,6 +245,37 @@ async def _opened(engine: AsyncEngine, *, migrating: bool) -> AsyncIterator[Asyn
         yield engine
     finally:
         await engine.dispose()
+
+
+def _windows(settings: GovernanceSettings) -> Windows:
+    return Windows(
+        use=timedelta(days=settings.use_window_days),
+        deprecation=timedelta(days=settings.deprecation_window_days),
+    )
+
+
+def _open_change_doors(
+    service: TwinService,
+    settings: GovernanceSettings,
+    registry: PostgresRegistry,
+    publish: Publish,
+    authority: Authority,
+) -> None:
+    """Open the doors for uses, deprecations, overrides and deployments."""
+    composer, windows, here = FederationComposer(), _windows(settings), settings.environment
+    consumers = ReadConsumers(registry, service.clock, windows, authority)
+    overrides = OverrideRefusals(registry, composer, service.clock, windows, authority)
+    judge = JudgeDeployment(registry, composer, service.clock, windows, environment=here)
+    record = RecordDeployment(
+        registry, composer, publish, service.clock, authority, environment=here
+    )
+    read = ReadDeployments(registry)
+    service.add_grpc(add_ContractServiceServicer_to_server, ContractApi(consumers, overrides))
+    service.add_grpc(add_DeploymentServiceServicer_to_server, DeploymentApi(judge, record, read))
+    router = APIRouter(prefix="/v1", tags=["governance"])
+    add_changes(router, consumers, overrides)
+    add_deployments(router, judge, record, read)
+    service.add_router(router)
 
 
 async def _keep_forgetting(forget: Callable[[], Awaitable[int]]) -> None:

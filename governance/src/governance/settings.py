@@ -19,6 +19,27 @@ class GovernanceSettings(DatabaseSettings):
     nats_replicas: int = Field(
         default=1, ge=1, le=5, description="replicas of a bucket that has to be made again"
     )
+    environment: str = Field(
+        default="local",
+        pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+        max_length=32,
+        description=(
+            "the environment whose supergraph is composed here: of deployed, ready versions where "
+            "it records deployments, else of registered ones"
+        ),
+    )
+    use_window_days: float = Field(
+        default=30.0,
+        gt=0,
+        le=365,
+        description="how far back a use of a contract counts as one that goes on, in days",
+    )
+    deprecation_window_days: float = Field(
+        default=30.0,
+        gt=0,
+        le=365,
+        description="how long what is deprecated stays before it may go unused, in days",
+    )
     uses_kept_days: float = Field(
         default=400.0,
         ge=1,

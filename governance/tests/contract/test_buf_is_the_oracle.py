@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.adapters.buf import BufOracle, compare_sources
+from governance.adapters.buf import compare_images, compare_sources
 from governance.adapters.protoc import compile_protos
 from governance.decide.compat.protobuf_mesh import compare_mesh
 from governance.decide.compat.protobuf_model import read_schema
@@ -49,11 +49,12 @@ def test_what_buf_says_breaks_bytes_or_json_the_mesh_refuses(old, new):
         assert ours, by_buf
 
 
-async def test_source_and_descriptors_get_one_verdict():
+def test_source_and_descriptors_get_one_verdict():
     old = 'syntax = "proto3"; package a.v1; message M { string a = 1; string b = 2; }'
     new = 'syntax = "proto3"; package a.v1; message M { string a = 1; }'
     config = "version: v2\nbreaking:\n  use:\n    - FILE\n"
     by_source = compare_sources({MAIN: old}, {MAIN: new}, config=config)
-    by_image = await BufOracle().changes(compile_protos({MAIN: old}), compile_protos({MAIN: new}))
+    images = compile_protos({MAIN: old}), compile_protos({MAIN: new})
+    by_image = compare_images(*images, config=config)
 
     assert [c.rule for c in by_source] == [c.rule for c in by_image] == ["FIELD_NO_DELETE"]

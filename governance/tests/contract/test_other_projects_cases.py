@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.adapters.buf import compare_sources
+from governance.adapters.buf import compare_images, compare_sources
 from governance.adapters.protoc import compile_protos
 from governance.decide.compat.case import case_of
 from governance.decide.compat.verdict import compatible
@@ -43,7 +43,7 @@ def judge(checker, line):
 
 @pytest.fixture(scope="module")
 def checker():
-    return CheckCompatibility(compile_protos, compare_sources)
+    return CheckCompatibility(compile_protos, compare_sources, compare_images)
 
 
 @pytest.mark.parametrize("table", TABLES)

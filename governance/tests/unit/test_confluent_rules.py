@@ -348,7 +348,8 @@ FIELDS = [
 def by(profile, old, new):
     case = {"format": "protobuf", "mode": "BACKWARD", "old": old, "new": new}
     return [
-        c.rule for c in CheckCompatibility(compile_protos, None)(case_of(case, profile=profile))
+        c.rule
+        for c in CheckCompatibility(compile_protos, None, None)(case_of(case, profile=profile))
     ]
 
 

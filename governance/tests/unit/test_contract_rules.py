@@ -4,6 +4,7 @@ from governance.decide.descriptors import check_descriptors, message_names
 from governance.decide.event_types import check_event_types
 from governance.decide.graphql_changes import check_graphql_changes
 from governance.decide.nullable_fields import check_nullable_fields
+from governance.decide.published_events import check_published_events
 
 OPENED = "pump.work_item.opened.v1"
 
@@ -16,14 +17,14 @@ def test_an_event_type_has_one_owner(bundle):
     owner = bundle("other", events=[(OPENED, "a.v1.M")])
     thief = bundle(events=[(OPENED, "twinmesh.pump.v1.M")])
 
-    found = check_event_types(thief, [owner], None, frozenset({"twinmesh.pump.v1.M"}))
+    found = check_event_types(thief, [owner], frozenset({"twinmesh.pump.v1.M"}))
 
     assert said(found) == [("EVENT_TYPE_OWNED", OPENED)]
     assert "team other" in found[0].hint
 
 
 def test_an_event_needs_its_message_in_the_descriptors(bundle):
-    found = check_event_types(bundle(events=[(OPENED, "a.v1.M")]), [], None, frozenset())
+    found = check_event_types(bundle(events=[(OPENED, "a.v1.M")]), [], frozenset())
 
     assert said(found) == [("EVENT_MESSAGE_UNKNOWN", "a.v1.M")]
 
@@ -32,25 +33,21 @@ def test_an_event_type_keeps_its_message(bundle):
     old = bundle(events=[(OPENED, "a.v1.Old")])
     new = bundle(version="1.1.0", events=[(OPENED, "a.v1.New")])
 
-    found = check_event_types(new, [], old, frozenset({"a.v1.New"}))
+    assert said(b.finding for b in check_published_events(new, old)) == [
+        ("EVENT_MESSAGE_CHANGED", OPENED)
+    ]
 
-    assert said(found) == [("EVENT_MESSAGE_CHANGED", OPENED)]
 
-
-def test_an_event_type_that_somebody_consumes_cannot_be_dropped(bundle):
+def test_an_event_type_that_goes_is_named(bundle):
     old = bundle(events=[(OPENED, "a.v1.M")])
-    consumer = bundle("planner", consumes=[OPENED])
 
-    dropped = check_event_types(bundle(version="1.1.0"), [consumer], old, frozenset())
-    unheard = check_event_types(bundle(version="1.1.0"), [], old, frozenset())
-
-    assert said(dropped) == [("EVENT_STILL_CONSUMED", OPENED)]
-    assert dropped[0].service == "planner"
-    assert unheard == []
+    assert said(b.finding for b in check_published_events(bundle(version="1.1.0"), old)) == [
+        ("EVENT_REMOVED", OPENED)
+    ]
 
 
 def test_consuming_what_nobody_publishes_yet_is_only_a_warning(bundle):
-    found = check_event_types(bundle(consumes=[OPENED]), [], None, frozenset())
+    found = check_event_types(bundle(consumes=[OPENED]), [], frozenset())
 
     assert [(f.code, str(f.severity)) for f in found] == [("CONSUMED_EVENT_UNKNOWN", "WARNING")]
 
@@ -106,7 +103,9 @@ def test_a_removed_field_is_named(bundle):
     old = bundle(sdl="type Query { a: Int b(x: Int): Int c: E } enum E { ONE TWO }")
     new = bundle(version="1.1.0", sdl="type Query { b(x: Int!): String c: E } enum E { ONE }")
 
-    assert sorted(said(check_graphql_changes(new, old))) == [
+    breaches, _ = check_graphql_changes(new, old)
+
+    assert sorted(said(b.finding for b in breaches)) == [
         ("ARG_CHANGED_KIND", "Query.b(x:)"),
         ("FIELD_CHANGED_KIND", "Query.b"),
         ("FIELD_REMOVED", "Query.a"),
@@ -121,12 +120,12 @@ def test_a_field_that_moves_to_another_subgraph_stays_in_the_graph(bundle):
         "other", sdl="type Query { a(x: Int): Int b: String } type Page @shareable { more: Int! }"
     )
 
-    found = check_graphql_changes(new, old, [other])
+    breaches, moved = check_graphql_changes(new, old, [other])
 
-    assert sorted((f.subject, str(f.severity)) for f in found) == [
+    assert [b.finding.subject for b in breaches] == ["Query.b"]
+    assert sorted((f.subject, str(f.severity)) for f in moved) == [
         ("Page", "WARNING"),
         ("Query.a", "WARNING"),
-        ("Query.b", "ERROR"),
     ]
 
 
@@ -137,13 +136,13 @@ def test_adding_to_a_subgraph_is_no_break(bundle):
         sdl='type Asset @key(fields: "id") { id: ID! a: Int! b: Int } type Query { x: Int }',
     )
 
-    assert check_graphql_changes(new, old) == []
+    assert check_graphql_changes(new, old) == ([], [])
 
 
 def test_dropping_the_subgraph_is_a_break(bundle):
-    assert said(check_graphql_changes(bundle(), bundle(sdl="type Query { a: Int }"))) == [
-        ("SUBGRAPH_REMOVED", "pump-twin")
-    ]
+    breaches, _ = check_graphql_changes(bundle(), bundle(sdl="type Query { a: Int }"))
+
+    assert said(b.finding for b in breaches) == [("SUBGRAPH_REMOVED", "pump-twin")]
 
 
 def test_every_package_named_is_in_the_descriptors(bundle, protos):

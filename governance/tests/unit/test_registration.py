@@ -3,7 +3,7 @@ import json
 import pytest
 
 from governance.decide.composition import CompositionError, settle
-from governance.decide.protobuf_changes import ProtobufChange
+from governance.decide.evidence import Evidence
 from governance.decide.publication import contract_entries, objects
 from governance.decide.registration import judge
 from governance.model.contracts import ACCEPTED_VERSIONS, ContractState, Mesh, Supergraph, Version
@@ -16,8 +16,9 @@ ACTIVE, PENDING, REFUSED = ContractState.ACTIVE, ContractState.PENDING, Contract
 def push(composer, now):
     """Push bundles onto a mesh; returns the judgement."""
 
-    def run(mesh, *bundles, changes=None):
-        return judge(mesh, bundles, changes or {}, composer.compose, pushed_by="ci", now=now)
+    def run(mesh, *bundles):
+        evidence = Evidence(now=now)
+        return judge(mesh, bundles, composer.compose, evidence=evidence, pushed_by="ci", now=now)
 
     return run
 
@@ -93,14 +94,17 @@ def test_repeating_an_earlier_version_does_not_bring_it_back(push, bundle):
     assert states(judged) == [("pump-twin", ContractState.ACCEPTED, False)]
 
 
-def test_a_breaking_protobuf_change_is_refused_by_name(push, bundle):
-    first = push(Mesh(), bundle())
-    changes = {"pump-twin": [ProtobufChange("FIELD_NO_DELETE", "twinmesh/a.proto", "gone: x")]}
+def test_a_breaking_protobuf_change_is_refused_by_name(push, bundle, protos):
+    first = push(Mesh(), bundle(descriptors=protos(Opened=["id", "asset"])))
 
-    judged = push(first.mesh, bundle(version="1.1.0"), changes=changes)
+    judged = push(first.mesh, bundle(version="1.1.0", descriptors=protos(Opened=["id"])))
 
+    finding = judged.outcomes[0].findings[0]
     assert states(judged) == [("pump-twin", REFUSED, False)]
-    assert judged.outcomes[0].findings[0].code == "PROTO_FIELD_NO_DELETE"
+    assert (finding.code, finding.subject) == (
+        "PROTO_FIELD_REMOVED",
+        "twinmesh.pump.v1.Opened.asset",
+    )
     assert judged.mesh.active()["pump-twin"].bundle.version == Version.parse("1.0.0")
 
 

@@ -24,7 +24,7 @@ from twinmesh_sdk.core.errors import InvalidInputError, NotFoundError
 from twinmesh_sdk.core.events import EventType
 
 if TYPE_CHECKING:
-    from twinmesh.governance.v1.contract_pb2 import ContractBundle
+    from twinmesh.governance.v1.contract_pb2 import ContractBundle, ModelSignature
 
 MAX_CHARTER_BYTES: Final = 256 * 1024
 _WELL_KNOWN: Final = "google/protobuf/"
@@ -157,6 +157,7 @@ class Contract:
             ],
             subgraph_url=subgraph_url,
             digest=self.digest,
+            models=[_signature(model) for model in _models(self.charter)],
         )
 
 
@@ -328,6 +329,34 @@ def _events(manifest: Mapping[str, Any]) -> tuple[EventDeclaration, ...]:
     if len({e.type for e in events}) != len(events):
         raise InvalidInputError("contract.events names a type twice")
     return tuple(events)
+
+
+def _models(charter: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what the charter says of models; its shape is for governance to check."""
+    manifest = charter.get("contract")
+    declared = manifest.get("models") if isinstance(manifest, Mapping) else None
+    listed = declared if isinstance(declared, list) else []
+    return [model for model in listed if isinstance(model, Mapping)]
+
+
+def _signature(model: Mapping[str, Any]) -> "ModelSignature":
+    from twinmesh.governance.v1 import contract_pb2  # noqa: PLC0415 - only pushers need it
+
+    def ports(key: str) -> "list[contract_pb2.ModelPort]":
+        declared = model.get(key)
+        return [
+            contract_pb2.ModelPort(
+                name=str(port["name"]),
+                unit=str(port.get("unit", "")),
+                optional=bool(port.get("optional", False)),
+            )
+            for port in (declared if isinstance(declared, list) else [])
+            if isinstance(port, Mapping) and "name" in port
+        ]
+
+    return contract_pb2.ModelSignature(
+        name=str(model.get("name", "")), inputs=ports("inputs"), outputs=ports("outputs")
+    )
 
 
 def _texts(manifest: Mapping[str, Any], name: str) -> tuple[str, ...]:

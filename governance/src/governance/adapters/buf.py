@@ -1,6 +1,5 @@
-"""buf as the oracle of breaking protobuf changes: a bounded subprocess over two images."""
+"""buf as the oracle of breaking protobuf changes: a bounded subprocess on a temporary copy."""
 
-import asyncio
 import json
 import shutil
 import subprocess
@@ -13,14 +12,13 @@ from typing import Final
 import yaml
 
 from governance.adapters.protoc import write_sources
-from governance.decide.protobuf_changes import ProtobufChange
+from governance.decide.compat.buf_finding import BufFinding
 from twinmesh_sdk.core.errors import InvalidInputError, UnavailableError
 
 TIMEOUT_S: Final = 20.0
 MAX_OUTPUT_BYTES: Final = 4 * 1024 * 1024
 FINDINGS_EXIT: Final = 100
 _ALLOWED: Final = {"version", "breaking", "build", "modules", "lint", "name"}
-_CONFIG: Final = '{"version":"v2","breaking":{"use":["FILE"]}}'
 
 
 def buf_program() -> str:
@@ -36,39 +34,11 @@ def buf_program() -> str:
     return found
 
 
-class BufOracle:
-    """See `BreakingOracle`. Category FILE: what breaks generated Python, the wire and JSON."""
-
-    async def changes(self, old: bytes, new: bytes) -> list[ProtobufChange]:
-        """See `BreakingOracle.changes`."""
-        with tempfile.TemporaryDirectory(prefix="twinmesh-buf-") as folder:
-            before = _written(folder, "old.binpb", old)
-            after = _written(folder, "new.binpb", new)
-            process = await asyncio.create_subprocess_exec(
-                buf_program(), "breaking", after, "--against", before,
-                "--config", _CONFIG, "--error-format=json",
-                cwd=folder,
-                env=_environment(folder),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            try:
-                async with asyncio.timeout(TIMEOUT_S):
-                    out, err = await process.communicate()
-            except TimeoutError as error:
-                raise UnavailableError(f"buf took more than {TIMEOUT_S:g} s") from error
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-        return _changes(process.returncode or 0, out, err, folder)
-
-
 def _environment(folder: str) -> dict[str, str]:
     return {"HOME": folder, "PATH": "/usr/bin:/bin", "BUF_CACHE_DIR": folder}
 
 
-def _changes(status: int, out: bytes, err: bytes, folder: str) -> list[ProtobufChange]:
+def _changes(status: int, out: bytes, err: bytes, folder: str) -> list[BufFinding]:
     if status == 0:
         return []
     if status != FINDINGS_EXIT:
@@ -92,15 +62,9 @@ def _checked(config: str) -> str:
     return config
 
 
-def _written(folder: str, name: str, data: bytes) -> str:
-    path = Path(folder, name)
-    path.write_bytes(data)
-    return str(path)
-
-
-def _change(line: bytes) -> ProtobufChange:
+def _change(line: bytes) -> BufFinding:
     said = json.loads(line)
-    return ProtobufChange(
+    return BufFinding(
         rule=said.get("type", "BREAKING"), file=said.get("path", ""), message=said["message"]
     )
 
@@ -111,7 +75,7 @@ def compare_sources(
     *,
     config: str,
     old_config: str | None = None,
-) -> list[ProtobufChange]:
+) -> list[BufFinding]:
     """Return what buf finds between two trees of `.proto` files.
 
     Args:
@@ -130,15 +94,33 @@ def compare_sources(
             root.mkdir()
             write_sources(root, sources)
             (root / "buf.yaml").write_text(_checked(yaml_text), encoding="utf-8")
-        try:
-            done = subprocess.run(  # noqa: S603 - our own program, arguments without a shell
-                [buf_program(), "breaking", "new", "--against", "old", "--error-format=json"],
-                cwd=folder,
-                env=_environment(folder),
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise UnavailableError(f"buf took more than {TIMEOUT_S:g} s") from error
-        return _changes(done.returncode, done.stdout, done.stderr, folder)
+        return _breaking(folder, "new", "old")
+
+
+def compare_images(old: bytes, new: bytes, *, config: str) -> list[BufFinding]:
+    """Return what buf finds between two serialised descriptor sets.
+
+    Raises:
+        InvalidInputError: One of them is none, or the configuration is none.
+        UnavailableError: buf did not answer in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="twinmesh-buf-") as folder:
+        Path(folder, "old.binpb").write_bytes(old)
+        Path(folder, "new.binpb").write_bytes(new)
+        Path(folder, "buf.yaml").write_text(_checked(config), encoding="utf-8")
+        return _breaking(folder, "new.binpb", "old.binpb", "--config", "buf.yaml")
+
+
+def _breaking(folder: str, new: str, old: str, *more: str) -> list[BufFinding]:
+    try:
+        done = subprocess.run(  # noqa: S603 - our own program, arguments without a shell
+            [buf_program(), "breaking", new, "--against", old, "--error-format=json", *more],
+            cwd=folder,
+            env=_environment(folder),
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnavailableError(f"buf took more than {TIMEOUT_S:g} s") from error
+    return _changes(done.returncode, done.stdout, done.stderr, folder)

@@ -1,4 +1,4 @@
-"""Rule: an event type has one owner and, for as long as it lives, one message."""
+"""Rule: an event type has one owner, and its message is in the contract."""
 
 from collections.abc import Iterable
 
@@ -7,22 +7,19 @@ from governance.model.findings import Finding, Severity
 
 
 def check_event_types(
-    bundle: Bundle, others: Iterable[Bundle], previous: Bundle | None, messages: frozenset[str]
+    bundle: Bundle, others: Iterable[Bundle], messages: frozenset[str]
 ) -> list[Finding]:
-    """Return what is wrong with the event types that a bundle declares or no longer declares.
+    """Return what is wrong with the event types that a bundle declares.
 
     Args:
         bundle: The bundle pushed.
         others: What other services have registered.
-        previous: The service's own bundle in force.
         messages: Full names of all messages in the bundle's descriptor set.
     """
     others = list(others)
     return [
         *_owned(bundle, others),
         *_messages(bundle, messages),
-        *_changed(bundle, previous),
-        *_dropped(bundle, others, previous),
         *_unheard(bundle, others),
     ]
 
@@ -53,38 +50,6 @@ def _messages(bundle: Bundle, messages: frozenset[str]) -> list[Finding]:
         )
         for event in bundle.events
         if event.message not in messages
-    ]
-
-
-def _changed(bundle: Bundle, previous: Bundle | None) -> list[Finding]:
-    before = {e.type: e.message for e in previous.events} if previous else {}
-    return [
-        Finding(
-            code="EVENT_MESSAGE_CHANGED",
-            subject=event.type,
-            message=f"{event.type} carried {before[event.type]} and would carry {event.message}",
-            hint="declare a new major of the event type beside the old one",
-            service=bundle.service,
-        )
-        for event in bundle.events
-        if before.get(event.type, event.message) != event.message
-    ]
-
-
-def _dropped(bundle: Bundle, others: list[Bundle], previous: Bundle | None) -> list[Finding]:
-    declared = {event.type for event in bundle.events}
-    dropped = [e.type for e in previous.events if e.type not in declared] if previous else []
-    return [
-        Finding(
-            code="EVENT_STILL_CONSUMED",
-            subject=type_,
-            message=f"{other.service} ({_team(other)}) consumes {type_}",
-            hint=f"keep publishing it until {other.service} no longer declares it",
-            service=other.service,
-        )
-        for type_ in dropped
-        for other in others
-        if type_ in other.consumes
     ]
 
 

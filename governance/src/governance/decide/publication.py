@@ -13,11 +13,16 @@ from twinmesh_sdk.core.times import format_time
 _IN_FORCE = (ContractState.ACTIVE, ContractState.PENDING, ContractState.ACCEPTED)
 
 
-def contract_entries(mesh: Mesh) -> dict[str, bytes]:
-    """Return every key of the bucket `contracts` with its value; equal meshes give equal bytes."""
+def contract_entries(mesh: Mesh, deployed: frozenset[str] = frozenset()) -> dict[str, bytes]:
+    """Return every key of the bucket `contracts` with its value; equal meshes give equal bytes.
+
+    Args:
+        mesh: What is registered.
+        deployed: Digests that run, whichever version is the newest: a rollback is accepted.
+    """
     entries: dict[str, Any] = {}
     for service in sorted({str(c.bundle.service) for c in mesh.contracts}):
-        if entry := _active_entry(mesh.of(service)):
+        if entry := _active_entry(mesh.of(service), deployed):
             entries[f"active.{service}"] = entry
     entries |= _event_entries(mesh)
     if mesh.supergraph is not None:
@@ -30,13 +35,13 @@ def contract_entries(mesh: Mesh) -> dict[str, bytes]:
     return {key: _json(value) for key, value in entries.items()}
 
 
-def objects(mesh: Mesh) -> dict[str, bytes]:
+def objects(mesh: Mesh, deployed: frozenset[str] = frozenset()) -> dict[str, bytes]:
     """Return every object of the store `bundles` that must be there, by name."""
     found: dict[str, bytes] = {}
     if mesh.supergraph is not None:
         found[f"supergraph-{mesh.supergraph.digest}"] = mesh.supergraph.sdl.encode()
     for contract in mesh.contracts:
-        if contract.state in _IN_FORCE:
+        if contract.state in _IN_FORCE or contract.bundle.digest in deployed:
             found[f"bundle-{contract.bundle.digest}"] = bundle_object(contract)
     return found
 
@@ -83,7 +88,9 @@ def _start(model: ModelVersion) -> datetime:
     return model.activation.effective_from
 
 
-def _active_entry(versions: tuple[Contract, ...]) -> dict[str, Any] | None:
+def _active_entry(
+    versions: tuple[Contract, ...], deployed: frozenset[str]
+) -> dict[str, Any] | None:
     current = next((c for c in versions if c.state is ContractState.ACTIVE), None)
     current = current or next((c for c in versions if c.state is ContractState.PENDING), None)
     if current is None:
@@ -93,7 +100,9 @@ def _active_entry(versions: tuple[Contract, ...]) -> dict[str, Any] | None:
         "service": str(bundle.service),
         "version": str(bundle.version),
         "digest": bundle.digest,
-        "accepted": [c.bundle.digest for c in versions if c.state in _IN_FORCE],
+        "accepted": [
+            c.bundle.digest for c in versions if c.state in _IN_FORCE or c.bundle.digest in deployed
+        ],
         "state": str(current.state),
         "subgraph": (
             {"url": bundle.subgraph_url, "sdl_digest": bundle.sdl_digest} if bundle.sdl else None

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from governance.decide.authorities import check_authorities
+from governance.decide.breaking_changes import check_breaking_changes
 from governance.decide.budgets import check_budgets
 from governance.decide.charter_meaning import check_charter_meaning
 from governance.decide.charter_shape import check_charter_shape
 from governance.decide.composition import Compose, Settled, settle
 from governance.decide.descriptors import check_descriptors, message_names, read_descriptors
 from governance.decide.event_types import check_event_types
-from governance.decide.graphql_changes import check_graphql_changes
+from governance.decide.evidence import Evidence
 from governance.decide.nullable_fields import check_nullable_fields
-from governance.decide.protobuf_changes import ProtobufChange, check_protobuf_changes
 from governance.decide.sdl import schema_of
 from governance.decide.versions import check_version
 from governance.model.contracts import ACCEPTED_VERSIONS, Bundle, Contract, ContractState, Mesh
@@ -53,9 +53,9 @@ class Judgement:
 def judge(
     mesh: Mesh,
     bundles: Sequence[Bundle],
-    proto_changes: Mapping[str, Sequence[ProtobufChange]],
     compose: Compose,
     *,
+    evidence: Evidence,
     pushed_by: str,
     now: datetime,
 ) -> Judgement:
@@ -67,8 +67,8 @@ def judge(
     Args:
         mesh: What is registered.
         bundles: At most one per service.
-        proto_changes: Per service, what the oracle finds breaking against its active contract.
         compose: Turns named bundles into a supergraph, or says why not.
+        evidence: What is known of the consumers of contracts.
         pushed_by: Who pushes.
         now: Wall time.
 
@@ -87,7 +87,7 @@ def judge(
                 accepted[name] = _moved(registered.bundle, bundle)
             continue
         others = _others(mesh, accepted, name)
-        findings[name] = tuple(_check(mesh, bundle, others, proto_changes.get(name, ())))
+        findings[name] = tuple(_check(mesh, bundle, others, evidence))
         if not refuses(findings[name]):
             accepted[name] = bundle
     settled = _settle(mesh, accepted, compose)
@@ -116,14 +116,10 @@ def _others(mesh: Mesh, accepted: Mapping[str, Bundle], name: str) -> list[Bundl
     return [bundle for other, bundle in (registered | dict(accepted)).items() if other != name]
 
 
-def _check(
-    mesh: Mesh, bundle: Bundle, others: list[Bundle], changes: Sequence[ProtobufChange]
-) -> list[Finding]:
+def _check(mesh: Mesh, bundle: Bundle, others: list[Bundle], evidence: Evidence) -> list[Finding]:
     """Apply every rule but composition. A charter without shape is not read further."""
     if findings := check_charter_shape(bundle.service, bundle.charter):
         return findings
-    active = mesh.active().get(str(bundle.service))
-    previous = active.bundle if active else None
     try:
         read_descriptors(bundle.descriptor_set)
         if bundle.sdl:
@@ -142,10 +138,9 @@ def _check(
         *check_version(mesh, bundle),
         *check_charter_meaning(bundle),
         *check_descriptors(bundle),
-        *check_protobuf_changes(bundle, changes),
-        *check_graphql_changes(bundle, previous, others),
+        *check_breaking_changes(bundle, mesh.of(bundle.service), others, evidence),
         *check_nullable_fields(bundle, others),
-        *check_event_types(bundle, others, previous, message_names(bundle.descriptor_set)),
+        *check_event_types(bundle, others, message_names(bundle.descriptor_set)),
         *check_budgets(bundle, others),
         *check_authorities(bundle, others),
     ]

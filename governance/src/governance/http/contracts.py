@@ -23,7 +23,7 @@ from governance.model.contracts import (
     ContractState,
     EventDeclaration,
 )
-from governance.model.findings import Finding
+from governance.model.findings import Consumer, Finding
 from governance.usecases import PushContracts, ReadGovernance
 from twinmesh_sdk.core.errors import InvalidInputError, NotFoundError
 from twinmesh_sdk.core.request import current_principal
@@ -83,6 +83,29 @@ class PushIn(Strict):
     dry_run: bool = False
 
 
+class ConsumerOut(Strict):
+    """Who would notice a change; `last_at` is null when the use is only declared."""
+
+    name: str
+    team: str
+    contact: str
+    parts: list[str]
+    last_at: datetime | None
+    count: int
+
+    @classmethod
+    def of(cls, consumer: Consumer) -> Self:
+        """Return a consumer as JSON."""
+        return cls(
+            name=consumer.name,
+            team=consumer.team,
+            contact=consumer.contact,
+            parts=list(consumer.parts),
+            last_at=consumer.last_at,
+            count=consumer.count,
+        )
+
+
 class FindingOut(Strict):
     """What a rule found."""
 
@@ -92,6 +115,10 @@ class FindingOut(Strict):
     message: str
     hint: str
     service: str
+    consumers: list[ConsumerOut] = Field(default=[], description="who uses what would change")
+    looked_since: datetime | None = Field(
+        default=None, description="how far back uses were looked at; null where they do not matter"
+    )
 
     @classmethod
     def of(cls, finding: Finding) -> Self:
@@ -103,6 +130,8 @@ class FindingOut(Strict):
             message=finding.message,
             hint=finding.hint,
             service=str(finding.service),
+            consumers=[ConsumerOut.of(each) for each in finding.consumers],
+            looked_since=finding.looked_since,
         )
 
 

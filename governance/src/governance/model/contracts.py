@@ -9,6 +9,7 @@ from functools import total_ordering
 from typing import Any, Final, Self
 
 from governance.model.findings import Finding
+from governance.model.signatures import ModelSignature
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import TypedId
 
@@ -164,6 +165,13 @@ class Bundle:
         authority = self.charter.get("authority")
         declared = authority.get("states") if isinstance(authority, dict) else None
         return tuple(str(s) for s in declared) if isinstance(declared, list) else ()
+
+    @property
+    def models(self) -> tuple[ModelSignature, ...]:
+        """What the models that it runs take and give."""
+        declared = self.manifest.get("models")
+        listed = declared if isinstance(declared, list) else []
+        return tuple(ModelSignature.read(each) for each in listed if isinstance(each, dict))
 
     @property
     def sdl_digest(self) -> str:

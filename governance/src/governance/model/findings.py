@@ -1,6 +1,7 @@
-"""What a rule found, and how much it weighs."""
+"""What a rule found, how much it weighs, and whom it concerns."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
@@ -14,6 +15,27 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Consumer:
+    """Who would notice a change, and how that is known.
+
+    Attributes:
+        name: The service, or the client id.
+        team: Who owns it; empty where nobody has said.
+        contact: Where to reach the team.
+        parts: What it uses of what would change: fields, values, methods, event types.
+        last_at: Wall time of the last use seen; None when it is only declared.
+        count: How often it was seen.
+    """
+
+    name: str
+    team: str = ""
+    contact: str = ""
+    parts: tuple[str, ...] = ()
+    last_at: datetime | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that one rule found.
 
@@ -22,6 +44,8 @@ class Finding:
         subject: A service, type, field, message, event type or charter path.
         hint: What the owner can do.
         service: The service whose contract is concerned, or which would break.
+        consumers: Who uses what would change.
+        looked_since: How far back uses were looked at; None where uses do not matter.
     """
 
     code: str
@@ -30,6 +54,8 @@ class Finding:
     hint: str = ""
     service: str = ""
     severity: Severity = Severity.ERROR
+    consumers: tuple[Consumer, ...] = field(default=())
+    looked_since: datetime | None = None
 
     def warned(self) -> Self:
         """Return this finding as something to know, no more."""

@@ -30,6 +30,10 @@ class UseSession(Protocol):
         """Return what was used since, over all tenants; of one service (or unknown) when named."""
         ...
 
+    async def uses_by_tenant(self, *, since: datetime, service: str) -> dict[str, list[Use]]:
+        """Return what each tenant's clients used of a service's contract since."""
+        ...
+
     async def observed_since(self) -> datetime | None:
         """Return when the first use was seen; None before."""
         ...

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from governance.decide.composition import Composed
-from governance.decide.protobuf_changes import ProtobufChange
 from governance.model.contracts import Bundle, Contract, Mesh, Supergraph
 
 
@@ -29,17 +28,4 @@ class Composer(Protocol):
 
     def compose(self, members: Mapping[str, Bundle]) -> Composed:
         """Return the supergraph of these bundles, or why there is none."""
-        ...
-
-
-class BreakingOracle(Protocol):
-    """Knows which changes of protobuf definitions break whom."""
-
-    async def changes(self, old: bytes, new: bytes) -> list[ProtobufChange]:
-        """Return the breaking changes between two serialised descriptor sets.
-
-        Raises:
-            InvalidInputError: One of them does not build.
-            UnavailableError: The oracle did not answer in time.
-        """
         ...

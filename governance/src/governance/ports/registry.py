@@ -7,13 +7,24 @@ from governance.model.audit import AuditEntry
 from governance.model.contracts import Mesh
 from governance.model.releases import ModelVersion
 from governance.ports.audit import AuditSession
+from governance.ports.changes import ChangeSession
 from governance.ports.consumption import ConsumptionSession, UseSession
 from governance.ports.contracts import ContractSession
+from governance.ports.deployments import DeploymentSession
 from governance.ports.models import ModelSession
 from governance.ports.policies import PolicySession
 
 
-class Session(ContractSession, ModelSession, AuditSession, UseSession, PolicySession, Protocol):
+class Session(
+    ContractSession,
+    ModelSession,
+    AuditSession,
+    UseSession,
+    PolicySession,
+    DeploymentSession,
+    ChangeSession,
+    Protocol,
+):
     """One transaction that excludes every other writer of governance, in all its replicas."""
 
 

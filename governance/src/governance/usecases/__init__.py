@@ -1,6 +1,9 @@
 """What a caller can ask of governance: load, decide, save, show."""
 
+from governance.usecases.consumers import ReadConsumers
 from governance.usecases.consumption import ForgetUses, RecordConsumption
+from governance.usecases.deploying import JudgeDeployment, ReadDeployments, RecordDeployment
+from governance.usecases.evidence import Windows
 from governance.usecases.lineage import (
     ForgetLineage,
     ReadLineage,
@@ -9,6 +12,7 @@ from governance.usecases.lineage import (
     RecordReceipts,
 )
 from governance.usecases.models import ReleaseModel
+from governance.usecases.overriding import OverrideRefusals
 from governance.usecases.publishing import Publish
 from governance.usecases.pushing import PushContracts, PushResult
 from governance.usecases.reading import ReadGovernance
@@ -16,14 +20,20 @@ from governance.usecases.reading import ReadGovernance
 __all__ = [
     "ForgetLineage",
     "ForgetUses",
+    "JudgeDeployment",
+    "OverrideRefusals",
     "Publish",
     "PushContracts",
     "PushResult",
+    "ReadConsumers",
+    "ReadDeployments",
     "ReadGovernance",
     "ReadLineage",
     "RecordConsumption",
+    "RecordDeployment",
     "RecordDerived",
     "RecordExport",
     "RecordReceipts",
     "ReleaseModel",
+    "Windows",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
+from governance.decide.compat.buf_finding import BufFinding
 from governance.decide.compat.case import BUF_CATEGORIES, Case, Format, Side
 from governance.decide.compat.graphql_inspector import OPTIONS, compare_graphql_inspector
 from governance.decide.compat.graphql_spec import compare_graphql_spec
@@ -13,7 +14,6 @@ from governance.decide.compat.protobuf_confluent import compare_confluent
 from governance.decide.compat.protobuf_mesh import compare_mesh
 from governance.decide.compat.protobuf_model import Schema, read_schema
 from governance.decide.compat.verdict import Change, Mode
-from governance.decide.protobuf_changes import ProtobufChange
 from governance.decide.sdl import schema_of
 from twinmesh_sdk.core.errors import InvalidInputError
 
@@ -38,7 +38,15 @@ class BufComparison(Protocol):
         *,
         config: str,
         old_config: str | None = None,
-    ) -> list[ProtobufChange]:
+    ) -> list[BufFinding]:
+        """Return what buf finds."""
+        ...
+
+
+class BufImageComparison(Protocol):
+    """Compares two descriptor sets as buf does."""
+
+    def __call__(self, old: bytes, new: bytes, *, config: str) -> list[BufFinding]:
         """Return what buf finds."""
         ...
 
@@ -46,9 +54,12 @@ class BufComparison(Protocol):
 class CheckCompatibility:
     """Answer one question of compatibility. It needs no server."""
 
-    def __init__(self, compile: Compiler, buf: BufComparison) -> None:
+    def __init__(
+        self, compile: Compiler, buf: BufComparison, buf_images: BufImageComparison
+    ) -> None:
         self._compile = compile
         self._buf = buf
+        self._buf_images = buf_images
 
     def __call__(self, case: Case) -> list[Change]:
         """Return the changes; the schemas are compatible when none is breaking.
@@ -117,9 +128,12 @@ class CheckCompatibility:
                     "profile buf needs a buf.yaml", hint=f"or use {', '.join(BUF_CATEGORIES)}"
                 )
             if old.descriptors or new.descriptors:
-                raise InvalidInputError("the buf profiles compare source, not descriptor sets")
-            old_config = old.buf_yaml if profile == "buf" else None
-            found = self._buf(old.files, new.files, config=config, old_config=old_config)
+                if not (old.descriptors and new.descriptors):
+                    raise InvalidInputError("buf compares two trees of source, or two images")
+                found = self._buf_images(old.descriptors, new.descriptors, config=config)
+            else:
+                old_config = old.buf_yaml if profile == "buf" else None
+                found = self._buf(old.files, new.files, config=config, old_config=old_config)
             return [Change(c.rule, c.file, breaking=True, why=c.message) for c in found]
 
         return compare

@@ -8,10 +8,13 @@ from twinmesh_sdk.ports.clock import Clock
 class Publish:
     """Show the mesh what is in force; repeating it changes nothing."""
 
-    def __init__(self, registry: Registry, board: Noticeboard, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, board: Noticeboard, clock: Clock, *, environment: str = "local"
+    ) -> None:
         self._registry = registry
         self._board = board
         self._clock = clock
+        self._environment = environment
 
     async def __call__(self) -> int:
         """Bring the noticeboard up to the registry, alone: an older snapshot never comes last.
@@ -22,8 +25,10 @@ class Publish:
         async with self._registry.exclusive() as session:
             mesh = await session.mesh()
             models = await session.models()
+            deployments = await session.deployments(self._environment)
+            deployed = frozenset(d.digest for d in deployments if d.runs)
             return await self._board.show(
-                contracts=publication.contract_entries(mesh),
+                contracts=publication.contract_entries(mesh, deployed),
                 models=publication.model_entries(models, self._clock.wall_now()),
-                objects=publication.objects(mesh),
+                objects=publication.objects(mesh, deployed),
             )

@@ -1,20 +1,30 @@
 """Register contracts."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from governance.decide.protobuf_changes import ProtobufChange
+from governance.decide.deprecations import deprecations_after, used_parts_deprecated
+from governance.decide.evidence import owners_of
 from governance.decide.registration import Judgement, Pushed, judge
+from governance.decide.routing import supergraph_of
 from governance.model.audit import AuditEntry
-from governance.model.contracts import MAX_BUNDLES, Bundle, ContractState, Mesh
+from governance.model.contracts import MAX_BUNDLES, Bundle, ContractState
 from governance.model.policies import Thing
-from governance.ports import BreakingOracle, Composer, Registry
+from governance.ports import Composer, Registry, Session
 from governance.usecases.authority import Authority
+from governance.usecases.evidence import Windows, gather
 from governance.usecases.publishing import Publish
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
+from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
+
+log = logging.getLogger(__name__)
+
+DEFAULT_WINDOWS: Final = Windows()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +42,20 @@ class PushContracts:
         self,
         registry: Registry,
         composer: Composer,
-        oracle: BreakingOracle,
         publish: Publish,
         clock: Clock,
         *,
         authority: Authority,
+        windows: Windows = DEFAULT_WINDOWS,
+        environment: str = "local",
     ) -> None:
         self._registry = registry
         self._composer = composer
-        self._oracle = oracle
         self._publish = publish
         self._clock = clock
         self._authority = authority
+        self._windows = windows
+        self._environment = environment
 
     async def __call__(
         self, principal: Principal, bundles: Sequence[Bundle], *, dry_run: bool = False
@@ -64,15 +76,17 @@ class PushContracts:
                 principal, "contract.push", Thing("Contract", str(bundle.service))
             )
         if dry_run:
-            mesh, _ = await self._registry.read()
-            judgement = await self._judge(mesh, principal, bundles)
+            async with self._registry.snapshot() as session:
+                judgement = await self._judge(session, principal, bundles)
             return _result(judgement)
         async with self._registry.exclusive() as session:
-            mesh = await session.mesh()
-            judgement = await self._judge(mesh, principal, bundles)
+            judgement = await self._judge(session, principal, bundles)
             await session.save_contracts(judgement.changed)
-            if judgement.mesh.supergraph != mesh.supergraph:
+            before = (await session.mesh()).supergraph
+            judgement = await self._route(session, judgement)
+            if judgement.mesh.supergraph != before:
                 await session.save_supergraph(judgement.mesh.supergraph)
+            await self._deprecate(session, judgement)
             for outcome in judgement.outcomes:
                 await session.record(self._entry(principal, outcome))
         # A repeat too: an earlier push may have been saved while the bus was away.
@@ -80,34 +94,58 @@ class PushContracts:
         return _result(judgement)
 
     async def _judge(
-        self, mesh: Mesh, principal: Principal, bundles: Sequence[Bundle]
+        self, session: Session, principal: Principal, bundles: Sequence[Bundle]
     ) -> Judgement:
-        changes = {
-            str(bundle.service): await self._proto_changes(mesh, bundle) for bundle in bundles
-        }
+        now = self._clock.wall_now()
         # Composing many subgraphs takes seconds of computation: the doors stay open meanwhile.
         return await asyncio.to_thread(
             judge,
-            mesh,
+            await session.mesh(),
             bundles,
-            changes,
             self._composer.compose,
+            evidence=await gather(session, now, self._windows),
             pushed_by=principal.subject,
-            now=self._clock.wall_now(),
+            now=now,
         )
 
-    async def _proto_changes(self, mesh: Mesh, bundle: Bundle) -> list[ProtobufChange]:
-        active = mesh.active().get(str(bundle.service))
-        if active is None or not active.bundle.descriptor_set:
-            return []
-        if active.bundle.descriptor_set == bundle.descriptor_set:
-            return []
-        try:
-            return await self._oracle.changes(active.bundle.descriptor_set, bundle.descriptor_set)
-        except (
-            InvalidInputError
-        ) as error:  # this bundle's fault: the others are judged all the same
-            return [ProtobufChange("UNREADABLE", str(bundle.service), str(error))]
+    async def _route(self, session: Session, judgement: Judgement) -> Judgement:
+        """Compose what is deployed and ready instead, where deployments are recorded."""
+        deployments = await session.deployments(self._environment)
+        supergraph, errors = await asyncio.to_thread(
+            supergraph_of, judgement.mesh, deployments, self._composer.compose
+        )
+        for error in errors:
+            log.warning(
+                "what is deployed does not compose",
+                extra={"code": error.code, "error": error.message},
+            )
+        return replace(judgement, mesh=replace(judgement.mesh, supergraph=supergraph))
+
+    async def _deprecate(self, session: Session, judgement: Judgement) -> None:
+        """Remember since when something is deprecated, and tell whoever uses it."""
+        now = self._clock.wall_now()
+        active = [contract.bundle for contract in judgement.mesh.active().values()]
+        owners = owners_of(active, await session.owners())
+        for contract in judgement.changed:
+            if contract.state is not ContractState.ACTIVE:
+                continue
+            service = str(contract.bundle.service)
+            known = await session.deprecations(service)
+            after, new = deprecations_after(contract.bundle, known, now)
+            if after == known:
+                continue
+            await session.replace_deprecations(service, after)
+            since = now - self._windows.use
+            uses = await session.uses_by_tenant(since=since, service=service)
+            told = used_parts_deprecated(
+                contract.bundle,
+                new,
+                uses,
+                owners,
+                window=self._windows.deprecation,
+                at={tenant: self._clock.plant_now(Tenant(tenant)) for tenant in uses},
+            )
+            await session.announce(told)
 
     def _entry(self, principal: Principal, outcome: Pushed) -> AuditEntry:
         accepted = outcome.state is not ContractState.REFUSED

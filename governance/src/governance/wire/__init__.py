@@ -7,39 +7,55 @@ from governance.wire.audit import (
     head_to_pb,
     inclusion_to_pb,
 )
+from governance.wire.changes import deprecated_to_pb, override_to_pb, uses_to_pb
 from governance.wire.consumption import report_from_bytes
 from governance.wire.contracts import (
     bundle_from_pb,
     bundle_to_pb,
+    consumer_to_pb,
     contract_to_pb,
     finding_to_pb,
     make_bundle,
     pushed_to_pb,
     read_charter,
 )
+from governance.wire.deployments import (
+    answer_to_pb,
+    deployment_state_from_pb,
+    deployment_to_pb,
+    recorded_to_pb,
+)
 from governance.wire.lineage import receipt_from_pb, receipt_to_pb, receipts_from_bytes
 from governance.wire.models import back_test_from_pb, model_to_pb, scope_from_pb
 from governance.wire.times import time_or_none
 
 __all__ = [
+    "answer_to_pb",
     "audit_to_pb",
     "back_test_from_pb",
     "bundle_from_pb",
     "bundle_to_pb",
     "consistency_to_pb",
+    "consumer_to_pb",
     "contract_to_pb",
+    "deployment_state_from_pb",
+    "deployment_to_pb",
+    "deprecated_to_pb",
     "facts_from_json",
     "finding_to_pb",
     "head_to_pb",
     "inclusion_to_pb",
     "make_bundle",
     "model_to_pb",
+    "override_to_pb",
     "pushed_to_pb",
     "read_charter",
     "receipt_from_pb",
     "receipt_to_pb",
     "receipts_from_bytes",
+    "recorded_to_pb",
     "report_from_bytes",
     "scope_from_pb",
     "time_or_none",
+    "uses_to_pb",
 ]

@@ -13,7 +13,8 @@ from governance.model.contracts import (
     ServiceName,
     Version,
 )
-from governance.model.findings import Finding, Severity
+from governance.model.findings import Consumer, Finding, Severity
+from governance.model.signatures import ModelSignature, Port
 from twinmesh.governance.v1 import contract_pb2
 from twinmesh_sdk.contract import bundle_digest, canonical_json, event_schema_digest
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
@@ -38,9 +39,9 @@ def bundle_from_pb(message: contract_pb2.ContractBundle) -> Bundle:
 
     Raises:
         InvalidInputError: No service name, no version, a charter that is no JSON object, or a
-            digest other than the sender's.
+            digest other than the sender's, or model signatures other than the charter's.
     """
-    return make_bundle(
+    bundle = make_bundle(
         service=message.service,
         version=message.version,
         charter=read_charter(message.charter_json),
@@ -50,6 +51,24 @@ def bundle_from_pb(message: contract_pb2.ContractBundle) -> Bundle:
         subgraph_url=message.subgraph_url,
         claimed_digest=message.digest,
     )
+    if message.models and list(message.models) != [_signature(model) for model in bundle.models]:
+        raise InvalidInputError(
+            f"{bundle.service}: the model signatures are not those of its charter",
+            hint="push with the SDK of the mesh's release",
+        )
+    return bundle
+
+
+def _signature(model: ModelSignature) -> contract_pb2.ModelSignature:
+    return contract_pb2.ModelSignature(
+        name=model.name,
+        inputs=[_port(port) for port in model.inputs],
+        outputs=[_port(port) for port in model.outputs],
+    )
+
+
+def _port(port: Port) -> contract_pb2.ModelPort:
+    return contract_pb2.ModelPort(name=port.name, unit=port.unit, optional=port.optional)
 
 
 def make_bundle(
@@ -134,6 +153,7 @@ def bundle_to_pb(bundle: Bundle) -> contract_pb2.ContractBundle:
         ],
         subgraph_url=bundle.subgraph_url,
         digest=bundle.digest,
+        models=[_signature(model) for model in bundle.models],
     )
 
 
@@ -146,6 +166,20 @@ def finding_to_pb(finding: Finding) -> contract_pb2.Finding:
         message=finding.message,
         hint=finding.hint,
         service=finding.service,
+        consumers=[consumer_to_pb(each) for each in finding.consumers],
+        looked_since=timestamp(finding.looked_since),
+    )
+
+
+def consumer_to_pb(consumer: Consumer) -> contract_pb2.Consumer:
+    """Return who would notice a change."""
+    return contract_pb2.Consumer(
+        name=consumer.name,
+        team=consumer.team,
+        contact=consumer.contact,
+        parts=consumer.parts,
+        last_at=timestamp(consumer.last_at),
+        count=consumer.count,
     )
 
 

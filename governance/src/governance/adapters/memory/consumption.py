@@ -19,6 +19,15 @@ class MemoryUses(Part):
                 joined[place] = joined[place].joined(use) if place in joined else use
         return [joined[key] for key in sorted(joined)]
 
+    async def uses_by_tenant(self, *, since: datetime, service: str) -> dict[str, list[Use]]:
+        """See `UseSession.uses_by_tenant`."""
+        found: dict[str, list[Use]] = {}
+        for key in sorted(self.state.uses):
+            use = self.state.uses[key]
+            if use.last_at >= since and use.service in {service, ""}:
+                found.setdefault(key[0], []).append(use)
+        return found
+
     async def observed_since(self) -> datetime | None:
         """See `UseSession.observed_since`."""
         return min((use.first_at for use in self.state.uses.values()), default=None)

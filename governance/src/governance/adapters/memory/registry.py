@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from governance.adapters.memory.audit import MemoryAudit
+from governance.adapters.memory.changes import MemoryChanges
 from governance.adapters.memory.consumption import MemoryConsumption, MemoryUses
 from governance.adapters.memory.contracts import MemoryContracts
+from governance.adapters.memory.deployments import MemoryDeployments
 from governance.adapters.memory.models import MemoryModels
 from governance.adapters.memory.policies import MemoryPolicies
 from governance.adapters.memory.state import Log, State
@@ -16,7 +18,15 @@ from governance.model.contracts import Mesh
 from governance.model.releases import ModelVersion
 
 
-class MemorySession(MemoryContracts, MemoryModels, MemoryAudit, MemoryUses, MemoryPolicies):
+class MemorySession(
+    MemoryContracts,
+    MemoryModels,
+    MemoryAudit,
+    MemoryUses,
+    MemoryPolicies,
+    MemoryDeployments,
+    MemoryChanges,
+):
     """See `Session`."""
 
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 
 from governance.decide.merkle import Frontier, Place
 from governance.model.audit import LoggedEntry, LogName, Secret
+from governance.model.changes import Deprecation, Override
 from governance.model.consumption import ClientOwner, Use
 from governance.model.contracts import Contract, Supergraph
+from governance.model.deployments import Deployment
 from governance.model.policies import PolicySet
 from governance.model.releases import ModelVersion
+from twinmesh_sdk.core.events import Envelope
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class State:
     uses: dict[tuple[str, str, str, str, str], Use] = field(default_factory=dict)
     reports: set[tuple[str, str, str, int]] = field(default_factory=set)
     owners: dict[str, ClientOwner] = field(default_factory=dict)
+    deployments: dict[tuple[str, str, str], Deployment] = field(default_factory=dict)
+    deprecations: dict[tuple[str, str], Deprecation] = field(default_factory=dict)
+    overrides: dict[str, Override] = field(default_factory=dict)
+    announced: dict[str, Envelope] = field(default_factory=dict)
 
     def copy(self) -> "State":
         """Return a copy that may be changed."""
@@ -45,6 +52,10 @@ class State:
             uses=dict(self.uses),
             reports=set(self.reports),
             owners=dict(self.owners),
+            deployments=dict(self.deployments),
+            deprecations=dict(self.deprecations),
+            overrides=dict(self.overrides),
+            announced=dict(self.announced),
         )
 
 

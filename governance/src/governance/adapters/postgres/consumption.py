@@ -42,6 +42,20 @@ class PostgresUses(Transaction):
         found = (await self.connection.execute(query)).mappings().all()
         return [rows.use_of(dict(row)) for row in found]
 
+    async def uses_by_tenant(self, *, since: datetime, service: str) -> dict[str, list[Use]]:
+        """See `UseSession.uses_by_tenant`."""
+        uses = CONTRACT_USES.c
+        query = (
+            select(CONTRACT_USES)
+            .where(uses.last_at >= since, uses.service.in_([service, ""]))
+            .order_by(uses.tenant, uses.client, uses.kind, uses.coordinate)
+            .limit(MAX_READ)
+        )
+        found: dict[str, list[Use]] = {}
+        for row in (await self.connection.execute(query)).mappings().all():
+            found.setdefault(row["tenant"], []).append(rows.use_of(dict(row)))
+        return found
+
     async def observed_since(self) -> datetime | None:
         """See `UseSession.observed_since`."""
         query = select(func.min(CONTRACT_USES.c.first_at))

@@ -10,8 +10,10 @@ from sqlalchemy.exc import TimeoutError as SqlTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from governance.adapters.postgres.audit import PostgresAudit, newest
+from governance.adapters.postgres.changes import PostgresChanges
 from governance.adapters.postgres.consumption import PostgresConsumption, PostgresUses
 from governance.adapters.postgres.contracts import PostgresContracts
+from governance.adapters.postgres.deployments import PostgresDeployments
 from governance.adapters.postgres.models import PostgresModels
 from governance.adapters.postgres.policies import PostgresPolicies
 from governance.adapters.postgres.transaction import with_deadlines
@@ -25,7 +27,13 @@ WRITER_LOCK: Final = 0x7477_6E67_6F76  # one writer at a time in all replicas; "
 
 
 class PostgresSession(
-    PostgresContracts, PostgresModels, PostgresAudit, PostgresUses, PostgresPolicies
+    PostgresContracts,
+    PostgresModels,
+    PostgresAudit,
+    PostgresUses,
+    PostgresPolicies,
+    PostgresDeployments,
+    PostgresChanges,
 ):
     """See `Session`: one transaction."""
 

@@ -1,5 +1,11 @@
 """Between rows and what they mean: the only place that knows both."""
 
+from governance.adapters.rows.changes import (
+    deprecation_of,
+    deprecation_row,
+    override_of,
+    override_row,
+)
 from governance.adapters.rows.consumption import owner_of, use_of, use_row
 from governance.adapters.rows.contracts import (
     contract_of,
@@ -7,17 +13,27 @@ from governance.adapters.rows.contracts import (
     supergraph_of,
     supergraph_row,
 )
+from governance.adapters.rows.deployments import deployment_of, deployment_row
 from governance.adapters.rows.lineage import derived_of, derived_row, receipt_of, receipt_row
 from governance.adapters.rows.models import model_of, model_row
+from governance.adapters.rows.outbox import outbox_of, outbox_row
 from governance.adapters.rows.row import utc
 
 __all__ = [
     "contract_of",
     "contract_row",
+    "deployment_of",
+    "deployment_row",
+    "deprecation_of",
+    "deprecation_row",
     "derived_of",
     "derived_row",
     "model_of",
     "model_row",
+    "outbox_of",
+    "outbox_row",
+    "override_of",
+    "override_row",
     "owner_of",
     "receipt_of",
     "receipt_row",

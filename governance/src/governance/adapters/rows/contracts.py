@@ -13,7 +13,8 @@ from governance.model.contracts import (
     Supergraph,
     Version,
 )
-from governance.model.findings import Finding, Severity
+from governance.model.findings import Consumer, Finding, Severity
+from twinmesh_sdk.core.times import format_time, parse_time
 
 
 def contract_row(contract: Contract) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def supergraph_of(row: Row) -> Supergraph:
     )
 
 
-def _finding_json(finding: Finding) -> dict[str, str]:
+def _finding_json(finding: Finding) -> dict[str, Any]:
     return {
         "code": finding.code,
         "subject": finding.subject,
@@ -82,10 +83,34 @@ def _finding_json(finding: Finding) -> dict[str, str]:
         "hint": finding.hint,
         "service": str(finding.service),
         "severity": str(finding.severity),
+        "consumers": [_consumer_json(each) for each in finding.consumers],
+        "looked_since": format_time(finding.looked_since) if finding.looked_since else "",
     }
 
 
-def _finding_of(value: Mapping[str, str]) -> Finding:
+def _consumer_json(consumer: Consumer) -> dict[str, Any]:
+    return {
+        "name": consumer.name,
+        "team": consumer.team,
+        "contact": consumer.contact,
+        "parts": list(consumer.parts),
+        "last_at": format_time(consumer.last_at) if consumer.last_at else "",
+        "count": consumer.count,
+    }
+
+
+def _consumer_of(value: Mapping[str, Any]) -> Consumer:
+    return Consumer(
+        name=value["name"],
+        team=value["team"],
+        contact=value["contact"],
+        parts=tuple(value["parts"]),
+        last_at=parse_time(value["last_at"]) if value["last_at"] else None,
+        count=value["count"],
+    )
+
+
+def _finding_of(value: Mapping[str, Any]) -> Finding:
     return Finding(
         code=value["code"],
         subject=value["subject"],
@@ -93,4 +118,6 @@ def _finding_of(value: Mapping[str, str]) -> Finding:
         hint=value["hint"],
         service=value["service"],
         severity=Severity(value["severity"]),
+        consumers=tuple(_consumer_of(each) for each in value.get("consumers", ())),
+        looked_since=parse_time(value["looked_since"]) if value.get("looked_since") else None,
     )

@@ -25,25 +25,31 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%twinmesh/governance/v1/contract.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\x0e\x43ontractBundle\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x14\n\x0c\x63harter_json\x18\x03 \x01(\x0c\x12\x0b\n\x03sdl\x18\x04 \x01(\t\x12\x16\n\x0e\x64\x65scriptor_set\x18\x05 \x01(\x0c\x12\x38\n\x06\x65vents\x18\x06 \x03(\x0b\x32(.twinmesh.governance.v1.EventDeclaration\x12\x14\n\x0csubgraph_url\x18\x07 \x01(\t\x12\x0e\n\x06\x64igest\x18\x08 \x01(\t\"1\n\x10\x45ventDeclaration\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x8c\x01\n\x07\x46inding\x12\x32\n\x08severity\x18\x01 \x01(\x0e\x32 .twinmesh.governance.v1.Severity\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\"\xb9\x01\n\x0bPushOutcome\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x34\n\x05state\x18\x04 \x01(\x0e\x32%.twinmesh.governance.v1.ContractState\x12\x0f\n\x07\x63hanged\x18\x05 \x01(\x08\x12\x31\n\x08\x66indings\x18\x06 \x03(\x0b\x32\x1f.twinmesh.governance.v1.Finding\"\x8a\x03\n\x08\x43ontract\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x34\n\x05state\x18\x04 \x01(\x0e\x32%.twinmesh.governance.v1.ContractState\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04team\x18\x06 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x07 \x01(\t\x12\x14\n\x0csubgraph_url\x18\x08 \x01(\t\x12\x12\n\nsdl_digest\x18\t \x01(\t\x12\x38\n\x06\x65vents\x18\n \x03(\x0b\x32(.twinmesh.governance.v1.EventDeclaration\x12\x10\n\x08\x63onsumes\x18\x0b \x03(\t\x12-\n\tpushed_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpushed_by\x18\r \x01(\t\x12\x31\n\x08\x66indings\x18\x0e \x03(\x0b\x32\x1f.twinmesh.governance.v1.Finding*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_PENDING\x10\x02\x12\x14\n\x10SEVERITY_WARNING\x10\x03*\xbe\x01\n\rContractState\x12\x1e\n\x1a\x43ONTRACT_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTRACT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16\x43ONTRACT_STATE_PENDING\x10\x02\x12\x1a\n\x16\x43ONTRACT_STATE_REFUSED\x10\x03\x12\x1b\n\x17\x43ONTRACT_STATE_ACCEPTED\x10\x04\x12\x1d\n\x19\x43ONTRACT_STATE_SUPERSEDED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%twinmesh/governance/v1/contract.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x02\n\x0e\x43ontractBundle\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x14\n\x0c\x63harter_json\x18\x03 \x01(\x0c\x12\x0b\n\x03sdl\x18\x04 \x01(\t\x12\x16\n\x0e\x64\x65scriptor_set\x18\x05 \x01(\x0c\x12\x38\n\x06\x65vents\x18\x06 \x03(\x0b\x32(.twinmesh.governance.v1.EventDeclaration\x12\x14\n\x0csubgraph_url\x18\x07 \x01(\t\x12\x0e\n\x06\x64igest\x18\x08 \x01(\t\x12\x36\n\x06models\x18\t \x03(\x0b\x32&.twinmesh.governance.v1.ModelSignature\"\x85\x01\n\x0eModelSignature\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x06inputs\x18\x02 \x03(\x0b\x32!.twinmesh.governance.v1.ModelPort\x12\x32\n\x07outputs\x18\x03 \x03(\x0b\x32!.twinmesh.governance.v1.ModelPort\"9\n\tModelPort\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x10\n\x08optional\x18\x03 \x01(\x08\"1\n\x10\x45ventDeclaration\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xf3\x01\n\x07\x46inding\x12\x32\n\x08severity\x18\x01 \x01(\x0e\x32 .twinmesh.governance.v1.Severity\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x33\n\tconsumers\x18\x07 \x03(\x0b\x32 .twinmesh.governance.v1.Consumer\x12\x30\n\x0clooked_since\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x01\n\x08\x43onsumer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\x12\r\n\x05parts\x18\x04 \x03(\t\x12+\n\x07last_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63ount\x18\x06 \x01(\x04\"\xb9\x01\n\x0bPushOutcome\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x34\n\x05state\x18\x04 \x01(\x0e\x32%.twinmesh.governance.v1.ContractState\x12\x0f\n\x07\x63hanged\x18\x05 \x01(\x08\x12\x31\n\x08\x66indings\x18\x06 \x03(\x0b\x32\x1f.twinmesh.governance.v1.Finding\"\x8a\x03\n\x08\x43ontract\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x34\n\x05state\x18\x04 \x01(\x0e\x32%.twinmesh.governance.v1.ContractState\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04team\x18\x06 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x07 \x01(\t\x12\x14\n\x0csubgraph_url\x18\x08 \x01(\t\x12\x12\n\nsdl_digest\x18\t \x01(\t\x12\x38\n\x06\x65vents\x18\n \x03(\x0b\x32(.twinmesh.governance.v1.EventDeclaration\x12\x10\n\x08\x63onsumes\x18\x0b \x03(\t\x12-\n\tpushed_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpushed_by\x18\r \x01(\t\x12\x31\n\x08\x66indings\x18\x0e \x03(\x0b\x32\x1f.twinmesh.governance.v1.Finding*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEVERITY_ERROR\x10\x01\x12\x14\n\x10SEVERITY_PENDING\x10\x02\x12\x14\n\x10SEVERITY_WARNING\x10\x03*\xbe\x01\n\rContractState\x12\x1e\n\x1a\x43ONTRACT_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONTRACT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16\x43ONTRACT_STATE_PENDING\x10\x02\x12\x1a\n\x16\x43ONTRACT_STATE_REFUSED\x10\x03\x12\x1b\n\x17\x43ONTRACT_STATE_ACCEPTED\x10\x04\x12\x1d\n\x19\x43ONTRACT_STATE_SUPERSEDED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinmesh.governance.v1.contract_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SEVERITY']._serialized_start=1085
-  _globals['_SEVERITY']._serialized_end=1185
-  _globals['_CONTRACTSTATE']._serialized_start=1188
-  _globals['_CONTRACTSTATE']._serialized_end=1378
+  _globals['_SEVERITY']._serialized_start=1572
+  _globals['_SEVERITY']._serialized_end=1672
+  _globals['_CONTRACTSTATE']._serialized_start=1675
+  _globals['_CONTRACTSTATE']._serialized_end=1865
   _globals['_CONTRACTBUNDLE']._serialized_start=99
-  _globals['_CONTRACTBUNDLE']._serialized_end=304
-  _globals['_EVENTDECLARATION']._serialized_start=306
-  _globals['_EVENTDECLARATION']._serialized_end=355
-  _globals['_FINDING']._serialized_start=358
-  _globals['_FINDING']._serialized_end=498
-  _globals['_PUSHOUTCOME']._serialized_start=501
-  _globals['_PUSHOUTCOME']._serialized_end=686
-  _globals['_CONTRACT']._serialized_start=689
-  _globals['_CONTRACT']._serialized_end=1083
+  _globals['_CONTRACTBUNDLE']._serialized_end=360
+  _globals['_MODELSIGNATURE']._serialized_start=363
+  _globals['_MODELSIGNATURE']._serialized_end=496
+  _globals['_MODELPORT']._serialized_start=498
+  _globals['_MODELPORT']._serialized_end=555
+  _globals['_EVENTDECLARATION']._serialized_start=557
+  _globals['_EVENTDECLARATION']._serialized_end=606
+  _globals['_FINDING']._serialized_start=609
+  _globals['_FINDING']._serialized_end=852
+  _globals['_CONSUMER']._serialized_start=855
+  _globals['_CONSUMER']._serialized_end=985
+  _globals['_PUSHOUTCOME']._serialized_start=988
+  _globals['_PUSHOUTCOME']._serialized_end=1173
+  _globals['_CONTRACT']._serialized_start=1176
+  _globals['_CONTRACT']._serialized_end=1570
 # @@protoc_insertion_point(module_scope)

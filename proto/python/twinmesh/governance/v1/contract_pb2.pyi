@@ -92,6 +92,7 @@ class ContractBundle(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     SUBGRAPH_URL_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     version: _builtins.str
     """Semantic version."""
@@ -107,6 +108,10 @@ class ContractBundle(_message.Message):
     """The digest that the sender computed. When set, another outcome here is refused."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventDeclaration]: ...
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelSignature]:
+        """What the charter says under contract.models; when set, anything else is refused."""
+
     def __init__(
         self,
         *,
@@ -118,14 +123,71 @@ class ContractBundle(_message.Message):
         events: _abc.Iterable[Global___EventDeclaration] | None = ...,
         subgraph_url: _builtins.str = ...,
         digest: _builtins.str = ...,
+        models: _abc.Iterable[Global___ModelSignature] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter_json", b"charter_json", "descriptor_set", b"descriptor_set", "digest", b"digest", "events", b"events", "sdl", b"sdl", "service", b"service", "subgraph_url", b"subgraph_url", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charter_json", b"charter_json", "descriptor_set", b"descriptor_set", "digest", b"digest", "events", b"events", "models", b"models", "sdl", b"sdl", "service", b"service", "subgraph_url", b"subgraph_url", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ContractBundle: _TypeAlias = ContractBundle  # noqa: Y015
+
+@_typing.final
+class ModelSignature(_message.Message):
+    """What a model that the service runs takes and gives: a part of its contract like any schema."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelPort]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelPort]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        inputs: _abc.Iterable[Global___ModelPort] | None = ...,
+        outputs: _abc.Iterable[Global___ModelPort] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "name", b"name", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelSignature: _TypeAlias = ModelSignature  # noqa: Y015
+
+@_typing.final
+class ModelPort(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    unit: _builtins.str
+    """SI, as on the wire; empty for a number without one."""
+    optional: _builtins.bool
+    """An input that the model does without; an output that it may leave out."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        optional: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "optional", b"optional", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelPort: _TypeAlias = ModelPort  # noqa: Y015
 
 @_typing.final
 class EventDeclaration(_message.Message):
@@ -163,6 +225,8 @@ class Finding(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
     SERVICE_FIELD_NUMBER: _builtins.int
+    CONSUMERS_FIELD_NUMBER: _builtins.int
+    LOOKED_SINCE_FIELD_NUMBER: _builtins.int
     severity: Global___Severity.ValueType
     code: _builtins.str
     """Upper-case name of the rule, for example FIELD_REMOVED."""
@@ -173,6 +237,14 @@ class Finding(_message.Message):
     """What the owner can do."""
     service: _builtins.str
     """The service whose contract is concerned, or which would break."""
+    @_builtins.property
+    def consumers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consumer]:
+        """Who uses what would change."""
+
+    @_builtins.property
+    def looked_since(self) -> _timestamp_pb2.Timestamp:
+        """How far back uses were looked at; unset where uses do not matter."""
+
     def __init__(
         self,
         *,
@@ -182,14 +254,60 @@ class Finding(_message.Message):
         message: _builtins.str = ...,
         hint: _builtins.str = ...,
         service: _builtins.str = ...,
+        consumers: _abc.Iterable[Global___Consumer] | None = ...,
+        looked_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["looked_since", b"looked_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "hint", b"hint", "message", b"message", "service", b"service", "severity", b"severity", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "consumers", b"consumers", "hint", b"hint", "looked_since", b"looked_since", "message", b"message", "service", b"service", "severity", b"severity", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class Consumer(_message.Message):
+    """Who would notice a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    LAST_AT_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The service, or the client id."""
+    team: _builtins.str
+    """Empty where nobody has said."""
+    contact: _builtins.str
+    count: _builtins.int
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it uses of what would change: fields, arguments, values, methods, event types."""
+
+    @_builtins.property
+    def last_at(self) -> _timestamp_pb2.Timestamp:
+        """Unset when it is only declared."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        team: _builtins.str = ...,
+        contact: _builtins.str = ...,
+        parts: _abc.Iterable[_builtins.str] | None = ...,
+        last_at: _timestamp_pb2.Timestamp | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_at", b"last_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "count", b"count", "last_at", b"last_at", "name", b"name", "parts", b"parts", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Consumer: _TypeAlias = Consumer  # noqa: Y015
 
 @_typing.final
 class PushOutcome(_message.Message):

@@ -1,0 +1,105 @@
+"""Read who uses what, and what is deprecated."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from governance.decide.evidence import consumers_of
+from governance.model.changes import Deprecation
+from governance.model.consumption import ClientOwner, Use
+from governance.model.findings import Consumer
+from governance.model.policies import Thing
+from governance.ports import Registry
+from governance.usecases.authority import Authority
+from governance.usecases.evidence import Windows, gather
+from twinmesh_sdk.core.errors import InvalidInputError
+from twinmesh_sdk.core.principal import Principal
+from twinmesh_sdk.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What was used of a service's contract.
+
+    Attributes:
+        since: The beginning of the window looked at.
+        observed_since: The first use ever reported; None before.
+    """
+
+    uses: tuple[Use, ...]
+    since: datetime
+    observed_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deprecated:
+    """A deprecation with who still uses what is deprecated.
+
+    Attributes:
+        removal_from: From when on it may be removed, if nobody uses it.
+    """
+
+    deprecation: Deprecation
+    removal_from: datetime
+    consumers: tuple[Consumer, ...]
+
+
+class ReadConsumers:
+    """Read who uses what, and what is deprecated; name owners of clients."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, windows: Windows, authority: Authority
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._windows = windows
+        self._authority = authority
+
+    async def uses(self, service: str, *, since: datetime | None = None) -> Used:
+        """Return what clients used of a service's contract, within the window or since a time."""
+        start = since or self._clock.wall_now() - self._windows.use
+        async with self._registry.snapshot() as session:
+            found = await session.uses(since=start, service=service)
+            return Used(tuple(found), start, await session.observed_since())
+
+    async def deprecations(self, service: str = "") -> list[Deprecated]:
+        """Return what is deprecated, with who still uses it."""
+        async with self._registry.snapshot() as session:
+            mesh = await session.mesh()
+            evidence = await gather(session, self._clock.wall_now(), self._windows)
+        bundles = [contract.bundle for contract in mesh.active().values()]
+        return [
+            Deprecated(
+                each,
+                each.ends(self._windows.deprecation),
+                consumers_of(
+                    each.service,
+                    [
+                        use
+                        for use in evidence.uses
+                        if use.coordinate == each.coordinate and use.service in {each.service, ""}
+                    ],
+                    (),
+                    bundles,
+                    evidence,
+                ),
+            )
+            for each in evidence.deprecations.values()
+            if service in ("", each.service)
+        ]
+
+    async def name(self, principal: Principal, owner: ClientOwner) -> None:
+        """Say whom to ask about a client that is no service.
+
+        Raises:
+            ForbiddenError: The caller may not push contracts.
+            InvalidInputError: It names a service of the mesh, whose charter says it.
+        """
+        self._authority.require(principal, "contract.push", Thing("Contract", owner.client))
+        async with self._registry.exclusive() as session:
+            services = {str(c.bundle.service) for c in (await session.mesh()).contracts}
+            if owner.client.removeprefix("svc-") in services:
+                raise InvalidInputError(
+                    f"{owner.client} is a service: its charter names its owner",
+                    hint="change `owner` in its twin.yaml",
+                )
+            await session.save_owner(owner)
