@@ -9,13 +9,16 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from governance.adapters.memory import MemoryRegistry
 from governance.adapters.migration import migrate
-from governance.adapters.postgres import PostgresRegistry
+from governance.adapters.postgres import PostgresRegistry, RegistryOutbox
 from governance.decide import releases
 from governance.model.audit import AuditEntry
+from governance.model.changes import Deprecation, Override, OverrideId, UsedPartDeprecated
 from governance.model.consumption import ClientOwner, Report, Use, UseKind
-from governance.model.contracts import Contract, ContractState, Supergraph, Version
+from governance.model.contracts import Contract, ContractState, ServiceName, Supergraph, Version
+from governance.model.deployments import Deployment, DeploymentState, Environment
 from governance.model.findings import Finding, Severity
 from governance.model.releases import ArtefactDigest, BackTest, ModelName, ModelVersion, Scope
+from twinmesh.governance.v1.contract_events_pb2 import ContractDeprecated
 from twinmesh_sdk.core.errors import UnavailableError
 
 
@@ -246,3 +249,85 @@ async def test_a_clients_owner_is_kept(registry):
         await session.save_owner(owner)
     async with registry.snapshot() as session:
         assert await session.owners() == [owner]
+
+
+async def test_deployments_come_back_by_environment(registry, now):
+    prod = Deployment(
+        Environment("prod"),
+        ServiceName("pump-twin"),
+        Version.parse("1.0.0"),
+        "d",
+        DeploymentState.READY,
+        now,
+        now,
+        "ci",
+    )
+    staging = replace(prod, environment=Environment("staging"))
+    async with registry.exclusive() as session:
+        await session.save_deployments([prod, staging])
+        await session.save_deployments([replace(prod, state=DeploymentState.RETIRED)])
+    async with registry.snapshot() as session:
+        assert await session.deployments("prod") == [replace(prod, state=DeploymentState.RETIRED)]
+        assert len(await session.deployments()) == 2
+
+
+async def test_deprecations_of_a_service_are_replaced_as_a_whole(registry, now):
+    own = Deprecation("pump-twin", "Pump.a", now, "1.0.0", "why")
+    other = Deprecation("other", "Other.a", now, "1.0.0")
+    async with registry.exclusive() as session:
+        await session.replace_deprecations("pump-twin", [own, replace(own, coordinate="Pump.b")])
+        await session.replace_deprecations("other", [other])
+        await session.replace_deprecations("pump-twin", [own])
+    async with registry.snapshot() as session:
+        assert await session.deprecations("pump-twin") == [own]
+        assert await session.deprecations() == [other, own]
+
+
+async def test_an_override_is_kept_until_it_expires_and_after(registry, now):
+    asked = Override(
+        OverrideId("ovr_" + "0" * 32),
+        "pump-twin",
+        Version.parse("1.1.0"),
+        "d",
+        (("FIELD_REMOVED", "Pump.a"),),
+        "reason",
+        "ann",
+        now,
+        now + timedelta(hours=1),
+    )
+    granted = asked.approved(by="bob", at=now)
+    async with registry.exclusive() as session:
+        await session.save_override(asked)
+        await session.save_override(granted)
+    async with registry.snapshot() as session:
+        assert await session.overrides(unexpired_at=now) == [granted]
+        assert await session.overrides(unexpired_at=now + timedelta(hours=2)) == []
+        assert await session.overrides() == [granted]
+
+
+async def test_uses_are_told_apart_by_tenant_where_it_matters(registry, now):
+    async with registry.consumption() as session:
+        await session.add_uses("acme", [used(now), used(now, service="")])
+    async with registry.consumption() as session:
+        await session.add_uses("globex", [used(now, service="other")])
+    async with registry.snapshot() as session:
+        found = await session.uses_by_tenant(since=now, service="pump-twin")
+
+    assert {tenant: len(uses) for tenant, uses in found.items()} == {"acme": 2}
+
+
+@pytest.mark.stack
+async def test_what_is_announced_waits_once_for_the_relay(engine, now):
+    fact = UsedPartDeprecated(
+        "acme", Deprecation("pump-twin", "Pump.a", now, "1.0.0"), used(now), now, now, "Finance"
+    )
+    async with PostgresRegistry(engine).exclusive() as session:
+        await session.announce([fact, fact])
+    outbox = RegistryOutbox(engine)
+    (waiting,) = await outbox.pending(10)
+    message = ContractDeprecated.FromString(waiting.envelope.data)
+    await outbox.delete([waiting.key])
+
+    assert waiting.envelope.type == "governance.contract.deprecated.v1"
+    assert (message.client, message.team, message.coordinate) == ("erp-app", "Finance", "Pump.a")
+    assert await outbox.pending(10) == []

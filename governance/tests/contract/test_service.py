@@ -14,13 +14,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from governance import app, wire
 from governance.settings import GovernanceSettings
-from twinmesh.governance.v1 import contract_pb2, model_pb2
+from twinmesh.governance.v1 import consumption_pb2, contract_pb2, model_pb2
 from twinmesh.governance.v1 import governance_service_pb2 as pb
+from twinmesh.governance.v1.contract_events_pb2 import ContractDeprecated
 from twinmesh.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 from twinmesh_sdk.adapters.nats import MeshNats
 from twinmesh_sdk.contract import Contract
 from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.testing.mesh import running, settings_for
+from twinmesh_sdk.wire import timestamp
 
 pytestmark = pytest.mark.stack
 
@@ -169,7 +171,7 @@ async def test_breaking_changes_are_refused_by_name_and_the_running_version_stay
         bundle("third", sdl='type Asset @key(fields: "id") { id: ID! third: Int! }')
     )
 
-    assert said(proto) == [("pump-twin", REFUSED, ["PROTO_FIELD_NO_DELETE"])]
+    assert said(proto) == [("pump-twin", REFUSED, ["PROTO_FIELD_REMOVED"])]
     assert "mode" in proto.outcomes[0].findings[0].message
     assert said(sdl) == [("pump-twin", REFUSED, ["FIELD_REMOVED"])]
     assert sdl.outcomes[0].findings[0].subject == "Pump.since"
@@ -440,3 +442,165 @@ async def test_the_store_refuses_to_forget(service, database_url, push, bundle):
         async with engine.begin() as connection:
             await connection.execute(text("TRUNCATE audit_entries"))
     await engine.dispose()
+
+
+FULL = "type Query { pump: Pump } type Pump { id: ID! state: String since: String }"
+LESS = "type Query { pump: Pump } type Pump { id: ID! state: String }"
+MARKED = 'type Query { pump: Pump } type Pump { id: ID! state: String @deprecated(reason: "old") }'
+
+
+@pytest.fixture
+async def rest(service, issuer):
+    """Call the REST door as somebody: returns status and body."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.http_port}/v1") as client:
+
+        async def call(who, method, path, **more):
+            headers = {"authorization": f"Bearer {issuer.token(who)}"}
+            answer = await client.request(method, path, headers=headers, **more)
+            return answer.status_code, answer.json() if answer.content else None
+
+        yield call
+
+
+@pytest.fixture
+def report_use(bus, rest):
+    """Report that erp-app used a field, and wait until governance knows."""
+
+    async def run(sequence, coordinate):
+        now = timestamp(datetime.now(UTC))
+        use = consumption_pb2.ContractUse(
+            client="erp-app", kind=consumption_pb2.USE_KIND_FIELD, coordinate=coordinate,
+            service="pump-twin", first_at=now, last_at=now, count=1,
+        )  # fmt: skip
+        message = consumption_pb2.ConsumptionReport(
+            reporter="gateway", instance="a", sequence=sequence, uses=[use]
+        )
+        await bus.js.publish("use.acme.gateway", message.SerializeToString())
+        async with asyncio.timeout(15):
+            while True:
+                _, found = await rest("planner", "GET", "/contracts/pump-twin/uses")
+                if coordinate in {each["coordinate"] for each in found["uses"]}:
+                    return
+                await asyncio.sleep(0.05)
+
+    return run
+
+
+def as_rest(made):
+    return {
+        "service": str(made.service),
+        "version": str(made.version),
+        "charter": made.charter,
+        "sdl": made.sdl,
+        "subgraph_url": made.subgraph_url,
+        "digest": made.digest,
+    }
+
+
+async def test_a_successor_that_breaks_a_live_consumer_needs_two_persons(
+    rest, push, bundle, report_use, ask
+):
+    await push(bundle(sdl=FULL))
+    await report_use(1, "Pump.since")
+    owner = {"team": "Finance", "contact": "fin@example.com"}
+    named = await rest("twinmesh-ci", "PUT", "/clients/erp-app", json=owner)
+    service = await rest("twinmesh-ci", "PUT", "/clients/svc-pump-twin", json=owner)
+    broken = bundle(version="2.0.0", sdl=LESS)
+    (refused,) = (await push(broken)).outcomes
+    ask_for = {"bundle": as_rest(broken), "reason": "switched off on Friday"}
+    planner = await rest("planner", "POST", "/overrides", json=ask_for)
+    status, asked = await rest("author", "POST", "/overrides", json=ask_for)
+    own = await rest("author", "POST", f"/overrides/{asked['id']}/approve")
+    too_early = (await push(broken)).outcomes[0].state
+    approved = await rest("reviewer", "POST", f"/overrides/{asked['id']}/approve")
+    (accepted,) = (await push(broken)).outcomes
+    entries = (await ask("author", "ListAudit", pb.ListAuditRequest())).entries
+
+    assert (named[0], service[0]) == (204, 400)
+    (finding,) = refused.findings
+    assert (refused.state, finding.code) == (REFUSED, "FIELD_REMOVED")
+    (consumer,) = finding.consumers
+    assert (consumer.name, consumer.team, list(consumer.parts)) == (
+        "erp-app",
+        "Finance",
+        ["Pump.since"],
+    )
+    assert finding.HasField("looked_since")
+    assert consumer.HasField("last_at")
+    assert (planner[0], status, own[0], too_early) == (403, 200, 403, REFUSED)
+    assert approved[0] == 200
+    assert approved[1]["requested_by"] != approved[1]["approved_by"]
+    assert (accepted.state, [f.severity for f in accepted.findings]) == (
+        ACTIVE,
+        [contract_pb2.SEVERITY_WARNING],
+    )
+    told = [(e.action, e.outcome) for e in entries if "override" in e.action]
+    assert ("contract.override.request", "ACCEPTED") in told
+    assert ("contract.override.approve", "REFUSED") in told
+    assert ("contract.override.approve", "ACCEPTED") in told
+
+
+async def test_owners_of_clients_are_told_what_is_deprecated(rest, push, bundle, report_use, bus):
+    own = wire.bundle_from_pb(Contract.load("governance").to_pb(subgraph_url="http://g/graphql"))
+    await push(own, bundle(sdl=LESS))
+    await report_use(1, "Pump.state")
+    heard = asyncio.get_running_loop().create_future()
+
+    async def hear(message):
+        heard.set_result(message.data)
+
+    await bus.client.subscribe("tm.acme.governance.contract.deprecated.v1", cb=hear)
+    (outcome,) = (await push(bundle(version="1.1.0", sdl=MARKED))).outcomes
+    event = ContractDeprecated.FromString(await asyncio.wait_for(heard, 20))
+    _, (listed,) = await rest("planner", "GET", "/deprecations?service=pump-twin")
+
+    assert outcome.state == ACTIVE
+    assert (event.coordinate, event.client, event.reason) == ("Pump.state", "erp-app", "old")
+    assert (listed["coordinate"], listed["consumers"][0]["name"]) == ("Pump.state", "erp-app")
+    assert listed["removal_from"] > listed["since"]
+
+
+async def test_the_supergraph_follows_what_is_deployed_and_ready(rest, push, bundle, read_kv):
+    await push(bundle(sdl=LESS))
+    await push(bundle(version="1.1.0", sdl=FULL))
+
+    async def record(version, state, **more):
+        body = {"environment": "local", "service": "pump-twin", "version": version, "state": state}
+        return await rest("twinmesh-ci", "POST", "/deployments", json=body | more)
+
+    async def routed():
+        return "since" in (await rest("planner", "GET", "/supergraph"))[1]["sdl"]
+
+    registered = await routed()
+    first = await record("1.0.0", "READY")
+    old_only = await routed()
+    await record("1.1.0", "STARTING")
+    starting = await routed()
+    await record("1.1.0", "READY")
+    both = await routed()
+    last = await record("1.1.0", "READY", retire_others=True)
+    new_only = await routed()
+    repeated = await record("1.1.0", "READY", retire_others=True)
+    rollback = await rest("planner", "GET", "/can-i-deploy/pump-twin/1.0.0?to=local")
+    nowhere = await rest("planner", "GET", "/can-i-deploy/pump-twin/1.0.0?to=prod")
+    unknown = await rest("planner", "GET", "/can-i-deploy/pump-twin/9.0.0?to=local")
+    forbidden = await rest(
+        "planner",
+        "POST",
+        "/deployments",
+        json={"environment": "x", "service": "a", "version": "1.0.0", "state": "READY"},
+    )
+    missing = await record("9.0.0", "READY")
+    listed = await rest("planner", "GET", "/deployments?environment=local")
+    entry = await read_kv("contracts", "active.pump-twin")
+
+    assert [registered, old_only, starting, both, new_only] == [True, False, False, False, True]
+    assert (first[0], last[1]["changed"], repeated[1]["changed"]) == (200, True, False)
+    assert (rollback[1]["verdict"], rollback[1]["reasons"][0]["code"]) == (
+        "unknown",
+        "FIELD_REMOVED",
+    )
+    assert (nowhere[1]["verdict"], unknown[1]["verdict"]) == ("unknown", "no")
+    assert (forbidden[0], missing[0]) == (403, 412)
+    assert {d["version"]: d["state"] for d in listed[1]} == {"1.0.0": "RETIRED", "1.1.0": "READY"}
+    assert len(entry["accepted"]) == 2
