@@ -9,6 +9,7 @@ from gateway import caching, observing
 from gateway.answering import EXPLAIN, Answering, client_of, note_masked
 from gateway.consumption import Consumption
 from gateway.forwarding import MeshHooks
+from gateway.query_page import QueryPage, read_samples
 from gateway.settings import GatewaySettings, listed
 from gateway.supergraph_source import SupergraphSource
 from twinmesh_federation.engine import Engine
@@ -39,6 +40,7 @@ from twinmesh_federation.subscriptions import (
 from twinmesh_sdk.contract import Contract
 from twinmesh_sdk.core.errors import ErrorCode
 from twinmesh_sdk.runtime import TwinService
+from twinmesh_sdk.runtime.auth import Issuer, TokenSource
 from twinmesh_sdk.runtime.failures import INTERNAL
 
 
@@ -139,6 +141,8 @@ def build(settings: GatewaySettings) -> TwinService:
         observe=observing.observed,
     )
     service.add_resource("subgraph client", _closed_last(engine))
+    if settings.query_page:
+        _open_page(service, settings)
     _open_doors(service, settings, pipeline, answering)
     service.add_worker("supergraph", source.run)
     service.add_worker("subscriptions", lambda: _until_stopped(subscriptions))
@@ -168,6 +172,29 @@ async def _closed_last(engine: Engine) -> AsyncIterator[None]:
     """Keep the connections to subgraphs until no request runs any more."""
     yield
     await engine.close()
+
+
+def _open_page(service: TwinService, settings: GatewaySettings) -> None:
+    """Show the page at `/`, signed in as the client that the settings name."""
+    issuer = Issuer(
+        settings.oidc_issuer, jwks_url=settings.oidc_jwks_url, token_url=settings.oidc_token_url
+    )
+    tokens = TokenSource(
+        issuer,
+        client_id=settings.query_page_client_id,
+        client_secret=settings.query_page_client_secret.get_secret_value(),
+    )
+    folder = settings.query_page_samples
+    page = QueryPage(read_samples(Path(folder)) if folder else [], tokens.token)
+    service.http.app.add_route("/", page.page, methods=["GET"])
+    service.http.app.add_route("/query-page/{name}", page.file, methods=["GET"])
+    service.add_resource("query page", _issuer_closed_last(issuer))
+
+
+@asynccontextmanager
+async def _issuer_closed_last(issuer: Issuer) -> AsyncIterator[None]:
+    yield
+    await issuer.close()
 
 
 async def _until_stopped(subscriptions: Subscriptions) -> None:

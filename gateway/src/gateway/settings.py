@@ -3,7 +3,7 @@
 import json
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from twinmesh_federation.serving import HeaderRules, HeaderRulesError
 from twinmesh_sdk.runtime.settings import TwinSettings
@@ -106,7 +106,17 @@ class GatewaySettings(TwinSettings):
         default=12.0, gt=0, le=60, description="silence after which a client hears a sign of life"
     )
     query_page: bool = Field(
-        default=False, description="whether `/` shows a page to ask from; for local use"
+        default=False,
+        description="whether `/` shows a page to ask from, signed in; on a loopback address only",
+    )
+    query_page_samples: str = Field(
+        default="", description="folder of saved questions (`*.graphql`) for the page"
+    )
+    query_page_client_id: str = Field(
+        default="", description="client id at the issuer that the page asks as"
+    )
+    query_page_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="its secret, from a mounted secret"
     )
 
     @model_validator(mode="after")
@@ -116,6 +126,8 @@ class GatewaySettings(TwinSettings):
         self.entity_ttls()
         if self.safelist and not self.persisted_documents:
             raise ValueError("a safelist needs persisted_documents")
+        if self.query_page and self.http_host not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("query_page hands out a token: it needs a loopback http_host")
         return self
 
     def header_rules_read(self) -> HeaderRules:

@@ -36,6 +36,8 @@ READY_PATH: Final = "/healthz/ready"
 SERVICE_READY_S: Final = 120.0
 PLANT_TENANT: Final = "acme"
 SIMULATOR: Final = "simulator"
+PAGE_IDENTITY: Final = "erp-app"
+SAVED_QUESTIONS: Final = Path(__file__).resolve().parents[4] / "docs" / "queries"
 
 
 def charter_of(package: str) -> dict[str, Any]:
@@ -351,11 +353,24 @@ class Stack:
             )
         if service.name == "governance":
             env.update(self._audit_env())
+        if service.name == "gateway":
+            env.update(self._page_env())
         if service.graph:
             env.update(self._graph_env())
         if service.tsdb:
             env["TWIN_CLICKHOUSE_URL"] = self.tsdb.url
             env["TWIN_CLICKHOUSE_DATABASE"] = TSDB_DATABASE
+        return env
+
+    def _page_env(self) -> dict[str, str]:
+        """Return who the gateway's page asks as: one that may read, and what it offers."""
+        env = {
+            "TWIN_QUERY_PAGE": "true",
+            "TWIN_QUERY_PAGE_CLIENT_ID": PAGE_IDENTITY,
+            "TWIN_QUERY_PAGE_CLIENT_SECRET": self.state.secret(f"issuer/{PAGE_IDENTITY}"),
+        }
+        if SAVED_QUESTIONS.is_dir():
+            env["TWIN_QUERY_PAGE_SAMPLES"] = str(SAVED_QUESTIONS)
         return env
 
     def _audit_env(self) -> dict[str, str]:
