@@ -75,6 +75,7 @@ def _tell(here: "Mesh", *, as_json: bool, joined: list[dict[str, Any]]) -> None:
         "gateway": here.gateway_url,
         "readings": f"{here.url('telemetry')}/v1/readings",
         "mqtt": f"127.0.0.1:{here.port('mqtt')}",
+        "page": here.url("gateway") + "/",
         "issuer": here.url("issuer"),
         "state": str(here.folder),
         "joined": joined,

@@ -36,9 +36,10 @@ async def test_the_page_is_signed_in_and_loads_only_its_own_files():
     async with client([Sample("a", "{ assets { id } }")]) as http:
         answer = await http.get("/")
         html = answer.text
-        loaded = re.findall(r'(?:src|href)="([^"]+)"', html)
+        loaded = re.findall(r'(?:src|href)="(/[^"]+)"', html)
         assert all(name.startswith("/query-page/") for name in loaded)
         assert len(loaded) == 5
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', html)
         for name in loaded:
             assert (await http.get(name)).status_code == 200
         assert (await http.get("/query-page/../settings.py")).status_code != 200
