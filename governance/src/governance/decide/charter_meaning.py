@@ -27,6 +27,7 @@ def check_charter_meaning(bundle: Bundle) -> list[Finding]:
             if _unanswered(charter[part])
         ]
         findings += _fidelity(bundle)
+        findings += _cadence(bundle)
     findings += _twice(bundle)
     return findings
 
@@ -110,6 +111,21 @@ def _fidelity(bundle: Bundle) -> list[Finding]:
                 "PREDICTION_WITHOUT_METRIC",
                 "fidelity.metric",
                 f"a {fidelity['level']} twin names the metric by which its fidelity is measured",
+            )
+        ]
+    return []
+
+
+def _cadence(bundle: Bundle) -> list[Finding]:
+    """A decision told in parts says how often it is taken; one told as a sentence is believed."""
+    decision = bundle.charter["decision"]
+    if isinstance(decision, dict) and _unanswered(decision.get("how_often", "")):
+        return [
+            _finding(
+                bundle,
+                "DECISION_WITHOUT_CADENCE",
+                "decision.how_often",
+                "a decision that nobody takes at a known cadence needs no fresh inputs",
             )
         ]
     return []

@@ -9,6 +9,7 @@ from governance.decide.breaking_changes import check_breaking_changes
 from governance.decide.budgets import check_budgets
 from governance.decide.charter_meaning import check_charter_meaning
 from governance.decide.charter_shape import check_charter_shape
+from governance.decide.charter_sources import check_sources
 from governance.decide.composition import Compose, Settled, settle
 from governance.decide.descriptors import check_descriptors, message_names, read_descriptors
 from governance.decide.event_types import check_event_types
@@ -87,7 +88,8 @@ def judge(
                 accepted[name] = _moved(registered.bundle, bundle)
             continue
         others = _others(mesh, accepted, name)
-        findings[name] = tuple(_check(mesh, bundle, others, evidence))
+        said = _check(mesh, bundle, others, evidence)
+        findings[name] = (*said, *_check_together(bundle, said, others, bundles))
         if not refuses(findings[name]):
             accepted[name] = bundle
     settled = _settle(mesh, accepted, compose)
@@ -144,6 +146,16 @@ def _check(mesh: Mesh, bundle: Bundle, others: list[Bundle], evidence: Evidence)
         *check_budgets(bundle, others),
         *check_authorities(bundle, others),
     ]
+
+
+def _check_together(
+    bundle: Bundle, said: Sequence[Finding], others: list[Bundle], pushed: Sequence[Bundle]
+) -> list[Finding]:
+    """Apply the rules that also know what is pushed together with a bundle, in any order."""
+    if any(finding.code in {"CHARTER_SCHEMA", "UNREADABLE"} for finding in said):
+        return []
+    beside = [other for other in pushed if other.service != bundle.service]
+    return check_sources(bundle, [*others, *beside])
 
 
 def _settle(mesh: Mesh, accepted: Mapping[str, Bundle], compose: Compose) -> Settled:

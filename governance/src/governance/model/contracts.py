@@ -174,6 +174,12 @@ class Bundle:
         return tuple(ModelSignature.read(each) for each in listed if isinstance(each, dict))
 
     @property
+    def promises(self) -> dict[str, Any]:
+        """What it promises to whoever builds on it."""
+        promises = self.charter.get("promises")
+        return promises if isinstance(promises, dict) else {}
+
+    @property
     def sdl_digest(self) -> str:
         """SHA-256 of the SDL; empty without a subgraph."""
         return hashlib.sha256(self.sdl.encode()).hexdigest() if self.sdl else ""
