@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PACKAGES := twinmesh_sdk twinmesh_federation gateway governance asset_registry telemetry \
     maintenance_twin energy_twin twinmesh_local twinmesh_cli
-SOURCES := sdk federation gateway governance services local cli tests bench proto/generate.py conftest.py
+SOURCES := sdk federation gateway governance services local cli bench tests bench proto/generate.py conftest.py
 WHEELS := proto/python sdk federation gateway governance services/asset-registry \
     services/telemetry services/maintenance-twin services/energy-twin local cli
 
@@ -69,3 +69,11 @@ clean-state: ## Stop the mesh and forget everything it kept
 .PHONY: docs
 docs: venv ## Generate docs/reference/schema.graphql from the contracts
 	@$(BIN)/python docs/reference/generate.py
+
+.PHONY: bench-federation
+bench-federation: venv ## Measure composing and planning over the cases (TWINMESH_CASES)
+	@$(BIN)/python bench/federation.py
+
+.PHONY: bench-gateway
+bench-gateway: venv ## Measure the plain gateway beside its peers from npm (ARGS='--requests 500')
+	@$(BIN)/python bench/gateway.py $(ARGS)

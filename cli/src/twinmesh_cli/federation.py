@@ -16,11 +16,11 @@ from graphql import GraphQLError, parse, validate
 
 from twinmesh_cli import plain_gateway as plain
 from twinmesh_federation import (
-    AiohttpSubgraphClient,
     CompositionFailed,
     Deadlines,
     Engine,
     ExecutorOptions,
+    HttpSubgraphClient,
     Limits,
     PlanError,
     Planner,
@@ -212,9 +212,7 @@ def serve(  # noqa: PLR0917 - click passes by name
         ),
         introspection=introspection,
     )
-    engine = Engine(
-        ResilientClient(AiohttpSubgraphClient()), supergraph=supergraph, options=options
-    )
+    engine = Engine(ResilientClient(HttpSubgraphClient()), supergraph=supergraph, options=options)
     door = plain.Door(
         token=None if token_file is None else _token(token_file),
         documents=_documents(persisted, safelist=safelist),

@@ -21,6 +21,7 @@ from twinmesh_federation.execution.client import (
 )
 from twinmesh_federation.execution.executor import Executor, ExecutorOptions, PreparedOperation
 from twinmesh_federation.execution.hooks import ExecutionHooks
+from twinmesh_federation.execution.http_client import HttpSubgraphClient
 from twinmesh_federation.execution.limits import Limits
 from twinmesh_federation.execution.resilience import (
     DeduplicatingClient,
@@ -61,6 +62,7 @@ __all__ = [
     "ExecutorOptions",
     "Fetch",
     "GraphQLRequest",
+    "HttpSubgraphClient",
     "Limits",
     "PlanError",
     "PlanLimitError",

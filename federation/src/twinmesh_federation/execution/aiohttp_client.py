@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
-import orjson
 
 from twinmesh_federation.execution.client import (
     SubgraphFailure,
     SubgraphRequest,
     SubgraphResponse,
+    decode_response,
 )
 
 DEFAULT_MAX_BODY_BYTES: Final = 32 * 1024 * 1024
@@ -94,30 +94,3 @@ class AiohttpSubgraphClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-def decode_response(service: str, status: int, body: bytes) -> SubgraphResponse:
-    """Read a GraphQL answer.
-
-    Raises:
-        SubgraphFailure: The body is not one; a 5xx without a GraphQL body is retryable.
-    """
-    try:
-        payload: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        payload = None
-    if not isinstance(payload, dict) or not ("data" in payload or "errors" in payload):
-        raise SubgraphFailure(
-            "BAD_RESPONSE" if status < 500 else "UNAVAILABLE",
-            f"subgraph {service} answered HTTP {status} without a GraphQL body",
-            retryable=status >= 500,
-        )
-    data = payload.get("data")
-    errors = payload.get("errors")
-    extensions = payload.get("extensions")
-    return SubgraphResponse(
-        data=data if isinstance(data, dict) else None,
-        errors=[e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else [],
-        extensions=extensions if isinstance(extensions, dict) else {},
-        http_status=status,
-    )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import orjson
+
 
 @dataclass(slots=True)
 class SubgraphRequest:
@@ -85,3 +87,30 @@ class SubgraphClient(Protocol):
     async def close(self) -> None:
         """Release connections."""
         ...
+
+
+def decode_response(service: str, status: int, body: bytes) -> SubgraphResponse:
+    """Read a GraphQL answer.
+
+    Raises:
+        SubgraphFailure: The body is not one; a 5xx without a GraphQL body is retryable.
+    """
+    try:
+        payload: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        payload = None
+    if not isinstance(payload, dict) or not ("data" in payload or "errors" in payload):
+        raise SubgraphFailure(
+            "BAD_RESPONSE" if status < 500 else "UNAVAILABLE",
+            f"subgraph {service} answered HTTP {status} without a GraphQL body",
+            retryable=status >= 500,
+        )
+    data = payload.get("data")
+    errors = payload.get("errors")
+    extensions = payload.get("extensions")
+    return SubgraphResponse(
+        data=data if isinstance(data, dict) else None,
+        errors=[e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else [],
+        extensions=extensions if isinstance(extensions, dict) else {},
+        http_status=status,
+    )

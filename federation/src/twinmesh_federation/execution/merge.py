@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from twinmesh_federation.planning.plan import EntityCase, Path, RepresentationField
+import orjson
+
+from twinmesh_federation.planning.plan import EntityCase, EntityEntry, Path, RepresentationField
 from twinmesh_federation.planning.tree import Rename
 
 Data = dict[str, Any]
@@ -46,10 +49,82 @@ def located(data: Data, path: Path) -> Iterator[tuple[Data, list[str | int]]]:
             yield value, at
 
 
-Represent = Callable[[Data], Data | None]
+@dataclass(slots=True, eq=False)
+class Lookup:
+    """What one entry asks: distinct representations, and the objects each is for."""
+
+    entry: EntityEntry
+    representations: list[Data] = field(default_factory=list)
+    targets: list[list[Data]] = field(default_factory=list)
+    index: dict[object, int] = field(default_factory=dict)
 
 
-def compile_case(case: EntityCase) -> Represent:
+Gather = Callable[[list[Data], Lookup], None]
+"""Adds the objects that a case concerns to a look-up, each distinct representation once."""
+
+
+def compile_case(case: EntityCase) -> Gather:
+    """Compile a case into a function from objects to what is looked up for them."""
+    names = tuple(f.name for f in case.representation)
+    flat = all(f.below is None and f.on is None for f in case.representation)
+    if flat and len(names) == 1 and not case.by_runtime_type:
+        return _gather_by_text(case, names[0], case.representation[0].data_key)
+    represent = _represent(case)
+
+    def gather(objects: list[Data], lookup: Lookup) -> None:
+        for found in objects:
+            representation = represent(found)
+            if representation is not None:
+                _add(found, representation, lookup)
+
+    return gather
+
+
+def _gather_by_text(case: EntityCase, name: str, data_key: str) -> Gather:
+    """Compile the most frequent case: one field makes the key, and its value is a string."""
+    types, typename = case.types, case.typename
+    represent = _represent(case)
+
+    def gather(objects: list[Data], lookup: Lookup) -> None:
+        index, targets = lookup.index, lookup.targets
+        for found in objects:
+            value = found.get(data_key)
+            if value.__class__ is not str:
+                representation = represent(found)
+                if representation is not None:
+                    _add(found, representation, lookup)
+                continue
+            if types is not None and found.get("__typename") not in types:
+                continue
+            key = (typename, name, value)
+            at = index.get(key)
+            if at is None:
+                index[key] = len(targets)
+                lookup.representations.append({"__typename": typename, name: value})
+                targets.append([found])
+            else:
+                targets[at].append(found)
+
+    return gather
+
+
+def _add(found: Data, representation: Data, lookup: Lookup) -> None:
+    key: object = None
+    if len(representation) == 2:
+        (_, typename), (name, value) = representation.items()
+        if value.__class__ is str:
+            key = (typename, name, value)
+    if key is None:
+        key = orjson.dumps(representation)
+    at = lookup.index.get(key)
+    if at is None:
+        at = lookup.index[key] = len(lookup.representations)
+        lookup.representations.append(representation)
+        lookup.targets.append([])
+    lookup.targets[at].append(found)
+
+
+def _represent(case: EntityCase) -> Callable[[Data], Data | None]:
     """Compile a case into a function from an object to its representation, None for no look-up."""
     fields = tuple(_compile_field(f) for f in case.representation)
     types, typename, by_runtime_type = case.types, case.typename, case.by_runtime_type

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from twinmesh_federation.execution.straight import SURPRISES, StraightShapes
 from twinmesh_federation.planning.operation import Operation
 from twinmesh_federation.selection import Field, Fragment, Selection
 from twinmesh_federation.supergraph.model import ENUM, OBJECT, Supergraph, TypeRef
@@ -60,6 +61,9 @@ class Projection:
         self._by_type: dict[tuple[int, str], Complete] = {}
         self._kept: list[object] = []
         self._root = self._object(list(operation.selections), operation.root)
+        self._straight = StraightShapes(supergraph, self._collected, denied).compiled(
+            list(operation.selections), operation.root
+        )
 
     def shape(
         self, data: dict[str, Any], covered: frozenset[tuple[str, ...]]
@@ -70,6 +74,10 @@ class Projection:
             data: What the fetches merged.
             covered: Response keys of places whose errors are known already.
         """
+        try:
+            return self._straight(data), []
+        except SURPRISES:
+            pass  # the careful way finds out what is amiss
         shaping = Shaping(covered)
         shaped = self._root(data, shaping)
         return (None if shaped is INVALID else shaped), shaping.errors
@@ -89,10 +97,14 @@ class Projection:
             else:
                 into.setdefault(selection.key, []).append(selection)
 
-    def _object(self, selections: list[Selection], type_name: str) -> Complete:  # noqa: C901 - the hot loop, in one piece
-        """Compile selections on an object type."""
+    def _collected(self, selections: list[Selection], type_name: str) -> dict[str, list[Field]]:
         fields: dict[str, list[Field]] = {}
         self._collect(selections, type_name, fields)
+        return fields
+
+    def _object(self, selections: list[Selection], type_name: str) -> Complete:  # noqa: C901 - the hot loop, in one piece
+        """Compile selections on an object type."""
+        fields = self._collected(selections, type_name)
         entries: list[tuple[str, str | None, bool, Complete | None, str]] = []
         for key, nodes in fields.items():
             name = nodes[0].name

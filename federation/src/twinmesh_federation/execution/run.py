@@ -18,7 +18,8 @@ from twinmesh_federation.execution.client import (
 )
 from twinmesh_federation.execution.hooks import ExecutionHooks
 from twinmesh_federation.execution.merge import (
-    Represent,
+    Gather,
+    Lookup,
     compile_case,
     located,
     merge,
@@ -62,15 +63,6 @@ class _Item:
     entries: tuple[EntityEntry, ...]
     waits_for: set[int]
     first_ready_at: float | None = None
-
-
-@dataclass(slots=True)
-class _Lookup:
-    """What one entry asks: distinct representations, and the objects each is for."""
-
-    entry: EntityEntry
-    encoded: list[bytes]
-    targets: list[list[dict[str, Any]]]
 
 
 class PlanRun:
@@ -197,7 +189,7 @@ class PlanRun:
                 lookup
                 for entry in item.entries
                 if holds(entry.conditions, self._variables)
-                and (lookup := self._lookup(entry)).encoded
+                and (lookup := self._lookup(entry)).targets
             ]
             if not lookups:
                 self._skip(fetch, item.entries)
@@ -214,7 +206,7 @@ class PlanRun:
             self._take(fetch, lookups, response)
 
     async def _ask(
-        self, fetch: Fetch, body: bytes, lookups: list[_Lookup]
+        self, fetch: Fetch, body: bytes, lookups: list[Lookup]
     ) -> SubgraphResponse | None:
         started = perf_counter()
         allowed = self._deadlines.of(fetch.service)
@@ -297,7 +289,7 @@ class PlanRun:
         parts.append(b"}")
         return b"".join(parts)
 
-    def _entity_body(self, fetch: Fetch, lookups: list[_Lookup]) -> bytes:
+    def _entity_body(self, fetch: Fetch, lookups: list[Lookup]) -> bytes:
         if len(lookups) == len(fetch.entries):
             operation, names = fetch.operation, fetch.variables
         else:
@@ -305,37 +297,27 @@ class PlanRun:
             operation = entity_operation(self._plan.operation, entries)
             names = tuple({n: None for e in entries for n in e.variables})
         representations = b",".join(
-            b'"%b":[%b]' % (lookup.entry.variable.encode(), b",".join(lookup.encoded))
+            b'"%b":%b' % (lookup.entry.variable.encode(), orjson.dumps(lookup.representations))
             for lookup in lookups
         )
         return self._body(operation, names, representations, fetch)
 
-    def _lookup(self, entry: EntityEntry) -> _Lookup:
+    def _lookup(self, entry: EntityEntry) -> Lookup:
         """Represent the objects of an entry, each distinct representation once."""
-        represents: list[Represent] | None = self._plan.compiled.get(f"cases:{id(entry)}")
-        if represents is None:
-            represents = [compile_case(case) for case in entry.cases]
-            self._plan.compiled[f"cases:{id(entry)}"] = represents
-        lookup = _Lookup(entry, [], [])
-        index: dict[bytes, int] = {}
+        gathers: list[Gather] | None = self._plan.compiled.get(f"cases:{id(entry)}")
+        if gathers is None:
+            gathers = [compile_case(case) for case in entry.cases]
+            self._plan.compiled[f"cases:{id(entry)}"] = gathers
+        lookup = Lookup(entry)
         for path in entry.paths:
-            for found in objects_at(self.data, path):
-                for represent in represents:
-                    representation = represent(found)
-                    if representation is None:
-                        continue
-                    encoded = orjson.dumps(representation)
-                    at = index.get(encoded)
-                    if at is None:
-                        at = index[encoded] = len(lookup.encoded)
-                        lookup.encoded.append(encoded)
-                        lookup.targets.append([])
-                    lookup.targets[at].append(found)
+            objects = objects_at(self.data, path)
+            for gather in gathers:
+                gather(objects, lookup)
         return lookup
 
     # ------------------------------------------------------------------ merging
 
-    def _take(self, fetch: Fetch, lookups: list[_Lookup], response: SubgraphResponse) -> None:
+    def _take(self, fetch: Fetch, lookups: list[Lookup], response: SubgraphResponse) -> None:
         paths = tuple(p for lk in lookups for p in lk.entry.paths) if lookups else (fetch.path,)
         self._hooks.on_response(self._context, fetch, paths, response)
         if response.data is not None:
@@ -346,7 +328,7 @@ class PlanRun:
                 for target in objects_at(self.data, fetch.path):
                     merge(target, response.data)
         if response.errors:
-            for error in response.errors:
+            for error in response.errors[:MAX_ERRORS]:
                 self._take_error(fetch, lookups, error)
         elif response.data is None:
             self._fail(
@@ -355,11 +337,11 @@ class PlanRun:
             )  # fmt: skip
 
     def _take_entities(
-        self, fetch: Fetch, lookups: list[_Lookup], data: dict[str, Any], *, errors: bool
+        self, fetch: Fetch, lookups: list[Lookup], data: dict[str, Any], *, errors: bool
     ) -> None:
         for lookup in lookups:
             entities = data.get(lookup.entry.alias)
-            if not isinstance(entities, list) or len(entities) != len(lookup.encoded):
+            if not isinstance(entities, list) or len(entities) != len(lookup.targets):
                 if entities is not None or not errors:
                     self._fail(
                         fetch,
@@ -377,7 +359,7 @@ class PlanRun:
                     for target in targets:
                         merge(target, entity)
 
-    def _take_error(self, fetch: Fetch, lookups: list[_Lookup], error: dict[str, Any]) -> None:
+    def _take_error(self, fetch: Fetch, lookups: list[Lookup], error: dict[str, Any]) -> None:
         path = error.get("path")
         place: list[str | int] | None = None
         if isinstance(path, list) and path:
@@ -396,7 +378,7 @@ class PlanRun:
         )
 
     def _place(
-        self, fetch: Fetch, lookups: list[_Lookup], path: list[Any]
+        self, fetch: Fetch, lookups: list[Lookup], path: list[Any]
     ) -> list[str | int] | None:
         """Translate a subgraph's error path into the answer's."""
         if not lookups:
@@ -422,7 +404,7 @@ class PlanRun:
     def _fail(
         self,
         fetch: Fetch,
-        lookups: list[_Lookup],
+        lookups: list[Lookup],
         message: str,
         code: str,
         *,
@@ -435,7 +417,7 @@ class PlanRun:
                 {"code": code, "retryable": retryable, "serviceName": fetch.service},
             )
 
-    def _failed_places(self, fetch: Fetch, lookups: list[_Lookup]) -> list[list[str | int]]:
+    def _failed_places(self, fetch: Fetch, lookups: list[Lookup]) -> list[list[str | int]]:
         """Name the fields lost with a fetch: for entities, those of the first object per path."""
         places: list[list[str | int]] = []
         if not lookups:

@@ -11,8 +11,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from twinmesh_federation.execution.aiohttp_client import decode_response
-from twinmesh_federation.execution.client import SubgraphFailure, SubgraphResponse
+from twinmesh_federation.execution.client import SubgraphFailure, SubgraphResponse, decode_response
 from twinmesh_federation.subscriptions.client import SubscriptionRequest
 
 WS_PROTOCOL: Final = "graphql-transport-ws"
