@@ -43,6 +43,14 @@ def test_every_saved_query_fits_the_public_graph(path):
     assert validate(schema, parse(path.read_text())) == []
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_query_that_a_document_shows_fits_the_public_graph(path):
+    schema = build_schema((ROOT / "docs/reference/schema.graphql").read_text())
+    shown = re.findall(r"<!-- query -->\n```graphql\n(.*?)```", path.read_text(), re.DOTALL)
+    for query in shown:
+        assert validate(schema, parse(query)) == []
+
+
 def test_every_command_that_readme_names_exists():
     named = set(re.findall(r"\btwinmesh ([a-z]+)", (ROOT / "README.md").read_text()))
     listed = subprocess.run(
