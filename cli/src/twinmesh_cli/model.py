@@ -1,6 +1,8 @@
-"""`twinmesh model`: submit, approve, activate, retire and list model versions."""
+"""`twinmesh model`: from submission to recall, and what stands on a version."""
 
 import hashlib
+import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
     from twinmesh.governance.v1 import model_pb2
 
 CHUNK_BYTES: Final = 1024 * 1024
+MAX_ARTEFACT_BYTES: Final = 6 * 2**20
 
 
 @click.group()
 def model() -> None:
-    """Submit, approve, activate, retire and list model versions."""
+    """Release model versions, recall them, and say what stands on them."""
 
 
 @model.command()
@@ -27,9 +30,9 @@ def model() -> None:
 @click.option(
     "--artefact",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The artefact's file; its SHA-256 is recorded.",
+    help="The artefact's file; it is kept, and its SHA-256 recorded.",
 )
-@click.option("--digest", default="", help="Or its digest: sha256:HEX.")
+@click.option("--digest", default="", help="Or the digest of one handed in before: sha256:HEX.")
 @click.option("--asset-class", "asset_classes", multiple=True, help="Where it holds; repeatable.")
 @click.option("--site", "sites", multiple=True, help="Where it holds; repeatable.")
 @click.option("--back-test", default="", help="Id or address of the recorded back-test.")
@@ -38,6 +41,28 @@ def model() -> None:
 @click.option("--baseline", default="", help="The named baseline it was compared with.")
 @click.option("--baseline-achieved", type=float, default=0.0, help="What the baseline achieved.")
 @click.option("--data-digest", default="", help="Digest of the data it was measured on.")
+@click.option("--threshold", type=float, default=0.0, help="What had to be achieved.")
+@click.option("--lower-is-better", is_flag=True, help="Of the metric, for example an error.")
+@click.option(
+    "--training-data", default="", help="Digest of its training data, or `none: ` and why."
+)
+@click.option(
+    "--configuration", "configurations", multiple=True, help="Where it holds; repeatable."
+)
+@click.option(
+    "--envelope",
+    "envelope",
+    multiple=True,
+    metavar="SIGNAL=LOW..HIGH",
+    help="Operating range it holds for, SI units; repeatable.",
+)
+@click.option(
+    "--signature",
+    "signature_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file: {inputs: [{name, kind, unit, optional}], outputs: […]}.",
+)
+@click.option("--draft", is_flag=True, help="May still change; submit it again for good.")
 @click.option("--description", default="", help="The author's words.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @door_options("author")
@@ -55,6 +80,13 @@ def submit(  # noqa: PLR0917 - one argument per option
     baseline: str,
     baseline_achieved: float,
     data_digest: str,
+    threshold: float,
+    lower_is_better: bool,
+    training_data: str,
+    configurations: tuple[str, ...],
+    envelope: tuple[str, ...],
+    signature_file: Path | None,
+    draft: bool,
     description: str,
     *,
     as_json: bool,
@@ -69,7 +101,13 @@ def submit(  # noqa: PLR0917 - one argument per option
         name=name,
         version=version,
         artefact_digest=digest if artefact is None else digest_of(artefact),
-        scope=model_pb2.ModelScope(asset_classes=asset_classes, sites=sites),
+        artefact=b"" if artefact is None else read_artefact(artefact),
+        scope=model_pb2.ModelScope(
+            asset_classes=asset_classes,
+            sites=sites,
+            configurations=configurations,
+            envelope=[bound_of(text) for text in envelope],
+        ),
         back_test=model_pb2.BackTest(
             reference=back_test,
             metric=metric,
@@ -77,8 +115,13 @@ def submit(  # noqa: PLR0917 - one argument per option
             baseline=baseline,
             baseline_achieved=baseline_achieved,
             data_digest=data_digest,
+            threshold=threshold,
+            lower_is_better=lower_is_better,
         ),
         description=description,
+        training_data=training_data,
+        signature=signature_of(signature_file),
+        draft=draft,
     )
     _show(call(door, lambda stub: stub.SubmitModel(request)), as_json=as_json)
 
@@ -87,13 +130,22 @@ def submit(  # noqa: PLR0917 - one argument per option
 @click.argument("name")
 @click.argument("version")
 @click.option("--note", default="", help="Why.")
+@click.option(
+    "--expires",
+    default="",
+    metavar="TIME",
+    help="Wall time (RFC 3339) after which it cannot be activated; by default in a year.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @door_options("reviewer")
-def approve(door: Door, name: str, version: str, note: str, *, as_json: bool) -> None:
+def approve(door: Door, name: str, version: str, note: str, expires: str, *, as_json: bool) -> None:
     """Approve a model version: by a second person, not its author."""
     from twinmesh.governance.v1 import governance_service_pb2 as pb  # noqa: PLC0415
+    from twinmesh_sdk.wire import timestamp  # noqa: PLC0415
 
-    request = pb.ApproveModelRequest(name=name, version=version, note=note)
+    request = pb.ApproveModelRequest(
+        name=name, version=version, note=note, expires_at=timestamp(_time(expires))
+    )
     _show(call(door, lambda stub: stub.ApproveModel(request)), as_json=as_json)
 
 
@@ -114,11 +166,8 @@ def activate(door: Door, name: str, version: str, effective_from: str, *, as_jso
     from twinmesh.governance.v1 import governance_service_pb2 as pb  # noqa: PLC0415
     from twinmesh_sdk.wire import timestamp  # noqa: PLC0415
 
-    try:
-        start = parse_time(effective_from) if effective_from else None
-    except TwinError as error:
-        raise unusable(error) from error
-    request = pb.ActivateModelRequest(name=name, version=version, effective_from=timestamp(start))
+    start = timestamp(_time(effective_from))
+    request = pb.ActivateModelRequest(name=name, version=version, effective_from=start)
     _show(call(door, lambda stub: stub.ActivateModel(request)), as_json=as_json)
 
 
@@ -137,22 +186,144 @@ def retire(door: Door, name: str, version: str, *, as_json: bool) -> None:
 
 @model.command()
 @click.argument("name")
+@click.argument("version")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@door_options("reviewer")
+def shadow(door: Door, name: str, version: str, *, as_json: bool) -> None:
+    """Let an approved version run beside the active one, without deciding."""
+    from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
+
+    request = pb.ShadowModelRequest(name=name, version=version)
+    _show(call(door, lambda stub: stub.ShadowModel(request), _models()), as_json=as_json)
+
+
+@model.command("rollback")
+@click.argument("name")
+@click.argument("version")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@door_options("reviewer")
+def rollback(door: Door, name: str, version: str, *, as_json: bool) -> None:
+    """End an active version: the one before it decides again. Lists what it leaves behind."""
+    from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
+
+    request = pb.RollBackModelRequest(name=name, version=version)
+    done = call(door, lambda stub: stub.RollBackModel(request), _models())
+    if as_json:
+        print_json(
+            {
+                "model": _as_json(done.model),
+                "again": _as_json(done.again),
+                "affected": [_message(each) for each in done.affected],
+            }
+        )
+        return
+    click.echo(_line(done.model))
+    click.echo(_line(done.again))
+    for each in done.affected:
+        click.echo(_output(each))
+
+
+@model.command()
+@click.argument("name")
+@click.argument("version")
+@click.option("--reason", required=True, help="Why.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@door_options("reviewer")
+def recall(door: Door, name: str, version: str, reason: str, *, as_json: bool) -> None:
+    """Let a version decide nothing more, and list what stood on it and who consumed it.
+
+    Exit 1 when a twin has not withdrawn it in time: the recall stands, repeat it to wait on.
+    """
+    from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
+
+    request = pb.RecallModelRequest(name=name, version=version, reason=reason)
+    done = call(door, lambda stub: stub.RecallModel(request), _models())
+    if as_json:
+        print_json(
+            {
+                "changed": done.changed,
+                "model": _as_json(done.model),
+                "acknowledged_by": list(done.acknowledged_by),
+                "waiting_for": list(done.waiting_for),
+                **_impact(done),
+            }
+        )
+    else:
+        click.echo(_line(done.model) + ("" if done.changed else " (as before)"))
+        for service in done.acknowledged_by:
+            click.echo(f"withdrawn by {service}")
+        for service in done.waiting_for:
+            click.echo(f"NOT YET withdrawn by {service}")
+        _list_impact(done)
+    if done.waiting_for:
+        raise SystemExit(1)
+
+
+@model.command()
+@click.argument("name")
+@click.argument("version")
+@click.option("--limit", type=click.IntRange(1, 1000), default=1000, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@door_options("author")
+def impact(door: Door, name: str, version: str, limit: int, *, as_json: bool) -> None:
+    """Say which decisions stand on a version, and who consumed what it derived."""
+    from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
+
+    request = pb.GetModelImpactRequest(name=name, version=version, limit=limit)
+    found = call(door, lambda stub: stub.GetModelImpact(request), _models())
+    if as_json:
+        print_json({"name": name, "version": version, **_impact(found)})
+    else:
+        _list_impact(found)
+
+
+@model.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@door_options("author")
+def alarms(door: Door, *, as_json: bool) -> None:
+    """List processes that run other versions than the schedule says. Exit 1 when there is one."""
+    from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
+
+    found = call(door, lambda stub: stub.ListModelAlarms(pb.ListModelAlarmsRequest()), _models())
+    if as_json:
+        print_json([_message(each) for each in found.alarms])
+    for each in () if as_json else found.alarms:
+        click.echo(
+            f"{each.service}@{each.instance}: {each.model} runs {', '.join(each.running) or 'none'}"
+            f", should run {', '.join(each.expected) or 'none'}"
+        )
+    if found.alarms:
+        raise SystemExit(1)
+
+
+@model.command()
+@click.argument("name")
 @click.argument("time", default="")
 @click.option("--asset-class", default="", help="Class of the asset.")
 @click.option("--site", default="", help="Site of the asset.")
+@click.option("--configuration", default="", help="Configuration version of the asset.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @door_options("author")
-def at(door: Door, name: str, time: str, asset_class: str, site: str, *, as_json: bool) -> None:
+def at(  # noqa: PLR0917 - one argument per option
+    door: Door,
+    name: str,
+    time: str,
+    asset_class: str,
+    site: str,
+    configuration: str,
+    *,
+    as_json: bool,
+) -> None:
     """Say which version decides at a plant TIME (RFC 3339), by default now."""
     from twinmesh.governance.v1 import governance_service_pb2 as pb  # noqa: PLC0415
     from twinmesh_sdk.wire import timestamp  # noqa: PLC0415
 
-    try:
-        moment = parse_time(time) if time else None
-    except TwinError as error:
-        raise unusable(error) from error
     request = pb.GetModelAtRequest(
-        name=name, at=timestamp(moment), asset_class=asset_class, site=site
+        name=name,
+        at=timestamp(_time(time)),
+        asset_class=asset_class,
+        site=site,
+        configuration=configuration,
     )
     found = call(door, lambda stub: stub.GetModelAt(request)).model
     if as_json:
@@ -184,6 +355,107 @@ def digest_of(artefact: Path) -> str:
         while piece := file.read(CHUNK_BYTES):
             digest.update(piece)
     return f"sha256:{digest.hexdigest()}"
+
+
+def _models() -> Any:  # noqa: ANN401 - the stub's class
+    from twinmesh.governance.v1.model_service_pb2_grpc import ModelServiceStub  # noqa: PLC0415
+
+    return ModelServiceStub
+
+
+def read_artefact(artefact: Path) -> bytes:
+    """Return an artefact's bytes.
+
+    Raises:
+        click.UsageError: It is too large for this door.
+    """
+    if artefact.stat().st_size > MAX_ARTEFACT_BYTES:
+        raise click.UsageError(f"an artefact has at most {MAX_ARTEFACT_BYTES} bytes")
+    return artefact.read_bytes()
+
+
+def bound_of(text: str) -> "model_pb2.ModelBound":
+    """Return the bound in `SIGNAL=LOW..HIGH`.
+
+    Raises:
+        click.UsageError: It is none.
+    """
+    from twinmesh.governance.v1 import model_pb2  # noqa: PLC0415
+
+    signal, _, values = text.partition("=")
+    low, _, high = values.partition("..")
+    try:
+        return model_pb2.ModelBound(signal=signal, low=float(low), high=float(high))
+    except ValueError as error:
+        raise click.UsageError(f"{text!r} is not SIGNAL=LOW..HIGH") from error
+
+
+def signature_of(file: Path | None) -> "model_pb2.ModelSchema":
+    """Return the signature in a JSON file; an empty one without a file.
+
+    Raises:
+        click.UsageError: It is none.
+    """
+    from google.protobuf.json_format import ParseDict, ParseError  # noqa: PLC0415
+
+    from twinmesh.governance.v1 import model_pb2  # noqa: PLC0415
+
+    signature = model_pb2.ModelSchema()
+    if file is None:
+        return signature
+    try:
+        return ParseDict(json.loads(file.read_text("utf-8")), signature)
+    except (ValueError, ParseError) as error:
+        raise click.UsageError(f"{file} is no signature: {error}") from error
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return parse_time(text) if text else None
+    except TwinError as error:
+        raise unusable(error) from error
+
+
+def _message(message: Any) -> dict[str, Any]:  # noqa: ANN401 - any message
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
+
+    made: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
+    return made
+
+
+def _receipt(message: Any) -> dict[str, Any]:  # noqa: ANN401 - a receipt
+    made = _message(message)
+    made["door"] = made.get("door", "").removeprefix("DOOR_")
+    made["count"] = int(made.get("count", 0))
+    return made
+
+
+def _impact(found: Any) -> dict[str, Any]:  # noqa: ANN401 - any answer with an impact
+    return {
+        "outputs": [_message(each) for each in found.outputs],
+        "consumers": [_receipt(each) for each in found.receipts],
+        "truncated": found.truncated,
+    }
+
+
+def _output(each: "model_pb2.DerivedOutput") -> str:
+    return (
+        f"{each.state:9} {each.output_type} {each.output_id} v{each.output_version} "
+        f"about {each.subject} since {each.at.ToJsonString()} (model {each.model_version})"
+    )
+
+
+def _list_impact(found: Any) -> None:  # noqa: ANN401 - any answer with an impact
+    for each in found.outputs:
+        click.echo(_output(each))
+    for each in found.receipts:
+        told = _receipt(each)
+        click.echo(
+            f"consumed by {told['client']} ({told['door']}): {told['output_type']} "
+            f"{told['output_id']} v{each.output_version}, {each.count}x, last {told['last_at']}"
+        )
+    if found.truncated:
+        click.echo("there is more: see --limit")
 
 
 def _show(answer: Any, *, as_json: bool) -> None:  # noqa: ANN401 - any answer with a model

@@ -52,6 +52,7 @@ async def service(private_nats, database_url, issuer):
         database_url=database_url,
         client_id="svc-governance",
         client_secret=issuer.secrets["svc-governance"],
+        model_key=bytes(range(32)).hex(),
     )
     async with running(app.build(settings)) as service:
         yield service
@@ -170,6 +171,8 @@ async def test_a_model_goes_from_submission_to_retirement(twinmesh, tmp_path):
     named = ("pump-condition", "1.0.0")
     submitted, said = await twinmesh(
         model, "submit", *named, "--artefact", str(artefact), "--back-test", "bt-1",
+        "--metric", "F1", "--achieved", "0.8", "--threshold", "0.7", "--baseline", "age only",
+        "--baseline-achieved", "0.5", "--training-data", "none: a test",
         "--asset-class", "pump", "--json", who="author",
     )  # fmt: skip
     own, words = await twinmesh(model, "approve", *named, who="author")

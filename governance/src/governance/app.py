@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from governance.adapters.artefacts import NatsArtefacts
 from governance.adapters.federation import FederationComposer, warm_up
 from governance.adapters.heads import FileHeads, NatsHeads
 from governance.adapters.migration import migrate
@@ -23,10 +25,12 @@ from governance.adapters.postgres import (
     RegistryOutbox,
 )
 from governance.adapters.quarantine import NatsQuarantine
+from governance.adapters.replicas import KvReplicaBoard
 from governance.api_grpc import GovernanceApi
 from governance.api_grpc.audit_proofs import AuditApi
 from governance.api_grpc.changes import ContractApi
 from governance.api_grpc.deployments import DeploymentApi
+from governance.api_grpc.lineage import ModelApi
 from governance.api_grpc.policies import PolicyApi
 from governance.api_grpc.quarantine import QuarantineApi
 from governance.decide.audit_heads import private_key
@@ -35,6 +39,7 @@ from governance.events import ConsumptionReports, DerivationConsumer
 from governance.http import ci_router
 from governance.http.changes import add_changes
 from governance.http.deployments import add_deployments
+from governance.http.models import add_recalls
 from governance.ports.audit import HeadBoard
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA, Context
@@ -48,11 +53,15 @@ from governance.usecases import (
     ReadConsumers,
     ReadDeployments,
     ReadGovernance,
+    ReadLineage,
+    RecallModel,
     RecordConsumption,
     RecordDeployment,
     RecordDerived,
+    RecordExport,
     RecordReceipts,
     ReleaseModel,
+    WatchReplicas,
     Windows,
 )
 from governance.usecases.auditing import (
@@ -74,10 +83,13 @@ from twinmesh.governance.v1.deployment_service_pb2_grpc import (
 from twinmesh.governance.v1.governance_service_pb2_grpc import (
     add_GovernanceServiceServicer_to_server,
 )
+from twinmesh.governance.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
 from twinmesh.governance.v1.policy_service_pb2_grpc import add_PolicyServiceServicer_to_server
 from twinmesh.governance.v1.quarantine_service_pb2_grpc import (
     add_QuarantineServiceServicer_to_server,
 )
+from twinmesh_sdk.adapters.nats import KvMirror
+from twinmesh_sdk.adapters.nats.replicas import REPLICAS
 from twinmesh_sdk.contract import Contract
 from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.runtime import TwinService
@@ -85,6 +97,11 @@ from twinmesh_sdk.runtime import TwinService
 log = logging.getLogger(__name__)
 
 FORGET_EVERY_S: Final = 3600.0
+WATCH_S: Final = 5.0
+WATCH_PAUSE_S: Final = 0.5
+LAGGING: Final = Gauge(
+    "twin_model_replicas_lagging", "Processes that run other versions than the schedule says"
+)
 FORKED: Final = Counter(
     "twin_audit_forked_total", "Audit logs found not to continue a published tree head"
 )
@@ -108,7 +125,13 @@ def build(settings: GovernanceSettings) -> TwinService:
     service.add_resource("database", _opened(engine, migrating=settings.migrate_on_start))
     registry = PostgresRegistry(engine)
     board = NatsNoticeboard(service.nats, replicas=settings.nats_replicas)
-    publish = Publish(registry, board, service.clock, environment=settings.environment)
+    publish = Publish(
+        registry,
+        board,
+        service.clock,
+        environment=settings.environment,
+        public_key=_public_key(settings),
+    )
     authority = _authority(service, settings, registry)
     read = ReadGovernance(registry, service.clock, authority)
     composer, windows = FederationComposer(), _windows(settings)
@@ -121,9 +144,12 @@ def build(settings: GovernanceSettings) -> TwinService:
         windows=windows,
         environment=settings.environment,
     )
-    release = ReleaseModel(registry, publish, service.clock, authority)
+    lineage = PostgresLineage(engine)
+    release, watch = _open_model_doors(
+        service, settings, publish, authority, stores=(registry, lineage)
+    )
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
-    service.add_subgraph(SCHEMA, lambda: Context(read))
+    service.add_subgraph(SCHEMA, lambda: Context(read, ReadLineage(lineage), watch))
     audit, queue = _audit(service, settings, engine, authority)
     quarantine = AdministerQuarantine(NatsQuarantine(service.nats), queue, authority, service.clock)
     service.add_grpc(add_QuarantineServiceServicer_to_server, QuarantineApi(quarantine))
@@ -150,7 +176,6 @@ def build(settings: GovernanceSettings) -> TwinService:
         await registry.ping()
 
     service.add_worker("keep published", keep_published)
-    lineage = PostgresLineage(engine)
     reports = ConsumptionReports(service.nats, RecordConsumption(registry), RecordReceipts(lineage))
     service.add_worker("consumption reports", reports.run)
     derivations = DerivationConsumer(service.nats, RecordDerived(lineage))
@@ -164,6 +189,16 @@ def build(settings: GovernanceSettings) -> TwinService:
     # In place of the runtime's: whoever registers contracts cannot wait for its own to be active.
     service.add_probe("contract", registry_answers)
     return service
+
+
+def _model_key(settings: GovernanceSettings) -> Ed25519PrivateKey | None:
+    seed = settings.model_key.get_secret_value()
+    return private_key(seed) if seed else None
+
+
+def _public_key(settings: GovernanceSettings) -> str:
+    key = _model_key(settings)
+    return "" if key is None else key.public_key().public_bytes_raw().hex()
 
 
 def _authority(
@@ -276,6 +311,65 @@ def _open_change_doors(
     add_changes(router, consumers, overrides)
     add_deployments(router, judge, record, read)
     service.add_router(router)
+
+
+def _open_model_doors(
+    service: TwinService,
+    settings: GovernanceSettings,
+    publish: Publish,
+    authority: Authority,
+    *,
+    stores: tuple[PostgresRegistry, PostgresLineage],
+) -> tuple[ReleaseModel, WatchReplicas]:
+    """Open the doors for recalls and lineage; returns what releases, and what watches replicas."""
+    registry, store = stores
+    lineage, key = ReadLineage(store), _model_key(settings)
+    if key is None:
+        log.error("TWIN_MODEL_KEY is not set: no model can be approved")
+    release = ReleaseModel(
+        registry,
+        publish,
+        service.clock,
+        authority,
+        artefacts=NatsArtefacts(service.nats),
+        lineage=lineage,
+        key=key,
+    )
+    bucket = KvMirror(service.nats, REPLICAS)
+    board = KvReplicaBoard(bucket)
+    watch = WatchReplicas(registry, board, service.clock)
+    recall = RecallModel(release, board, lineage, service.clock, wait_s=settings.recall_wait_s)
+    export = RecordExport(RecordReceipts(store), service.clock)
+    service.add_grpc(
+        add_ModelServiceServicer_to_server, ModelApi(release, recall, lineage, watch, export)
+    )
+    router = APIRouter(prefix="/v1", tags=["governance"])
+    add_recalls(router, recall, lineage)
+    service.add_router(router)
+
+    async def watch_replicas() -> None:
+        """Look whenever a process speaks, at least every WATCH_S."""
+        while True:
+            try:
+                for alarm in await watch():
+                    log.error(
+                        "a process runs other model versions than the schedule says",
+                        extra={
+                            "service": alarm.service,
+                            "instance": alarm.instance,
+                            "model": alarm.model,
+                            "running": sorted(alarm.running),
+                            "expected": sorted(alarm.expected),
+                        },
+                    )
+            except TwinError as error:
+                log.warning("replicas cannot be watched", extra={"error": str(error)})
+            LAGGING.set(len(watch.alarms))
+            await asyncio.gather(board.changed(within_s=WATCH_S), asyncio.sleep(WATCH_PAUSE_S))
+
+    service.add_worker("heartbeats", bucket.run)
+    service.add_worker("watch replicas", watch_replicas)
+    return release, watch
 
 
 async def _keep_forgetting(forget: Callable[[], Awaitable[int]]) -> None:

@@ -52,6 +52,16 @@ class GovernanceSettings(DatabaseSettings):
         le=3650,
         description="how long a receipt is kept after it was last added to, in days",
     )
+    model_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Ed25519 seed that signs the digests of approved models, 64 hexadecimal digits",
+    )
+    recall_wait_s: float = Field(
+        default=15.0,
+        ge=0,
+        le=300,
+        description="longest that a recall waits for the twins to withdraw, in seconds",
+    )
     audit_key: SecretStr = Field(
         default=SecretStr(""),
         description="Ed25519 seed that signs the audit log's tree heads, 64 hexadecimal digits",

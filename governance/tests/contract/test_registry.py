@@ -17,7 +17,17 @@ from governance.model.consumption import ClientOwner, Report, Use, UseKind
 from governance.model.contracts import Contract, ContractState, ServiceName, Supergraph, Version
 from governance.model.deployments import Deployment, DeploymentState, Environment
 from governance.model.findings import Finding, Severity
-from governance.model.releases import ArtefactDigest, BackTest, ModelName, ModelVersion, Scope
+from governance.model.releases import (
+    ArtefactDigest,
+    BackTest,
+    Bound,
+    ModelField,
+    ModelName,
+    ModelSchema,
+    ModelVersion,
+    Recall,
+    Scope,
+)
 from twinmesh.governance.v1.contract_events_pb2 import ContractDeprecated
 from twinmesh_sdk.core.errors import UnavailableError
 
@@ -63,13 +73,23 @@ def model(now):
         name=ModelName("pump-condition"),
         version=Version.parse("1.0.0"),
         artefact_digest=ArtefactDigest("sha256:" + "a" * 64),
-        scope=Scope(frozenset({"pump"}), frozenset({"north"})),
-        back_test=BackTest("bt-1", "F1", 0.8, "age only", 0.5, "d"),
+        scope=Scope(
+            frozenset({"pump"}),
+            frozenset({"north"}),
+            frozenset({"cfg_1"}),
+            frozenset({Bound("flow", 0.0, 0.5)}),
+        ),
+        back_test=BackTest("bt-1", "F1", 0.8, "age only", 0.5, "d", 0.7),
+        training_data="none: a test",
+        signature=ModelSchema(
+            (ModelField("flow", "double", "m3/s"),), (ModelField("p", "double"),)
+        ),
         description="EWMA",
         submitted_by="author",
         submitted_at=now,
     )
-    return releases.approve(submitted, by="reviewer", at=now, note="fine").model
+    approval = releases.Approval("reviewer", now, "fine", now + timedelta(days=9), "00")
+    return releases.approve(submitted, approval).model
 
 
 def entry(now, tenant="acme", **parts):
@@ -114,6 +134,18 @@ async def test_a_model_comes_back_as_it_was_saved(registry, model, now):
 
     assert found == [active]
     assert others == []
+
+
+async def test_a_recalled_model_comes_back_as_it_was_saved(registry, model, now):
+    active = releases.activate(model, [], effective_from=now, by="reviewer", at=now).model
+    later = now + timedelta(hours=1)
+    recalled = releases.recall(active, recall=Recall("reviewer", later, "bad"), now=later).model
+    async with registry.exclusive() as session:
+        await session.save_models([recalled])
+        found = await session.models("pump-condition")
+
+    assert found == [recalled]
+    assert found[0].activation.effective_to == later
 
 
 async def test_nothing_stays_of_a_block_that_raises(registry, contract, model, now):

@@ -1,12 +1,14 @@
 """Governance through its doors, on the real NATS, PostgreSQL and issuer."""
 
 import asyncio
+import hashlib
 import json
 from datetime import UTC, datetime
 
 import grpc
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from nats.errors import Error as NatsError
 from sqlalchemy import text
@@ -37,7 +39,9 @@ type Pump { state: String! since: String }
 """
 ACTIVE = contract_pb2.CONTRACT_STATE_ACTIVE
 REFUSED = contract_pb2.CONTRACT_STATE_REFUSED
-DIGEST = "sha256:" + "ab" * 32
+ARTEFACT = b"weights"
+DIGEST = f"sha256:{hashlib.sha256(ARTEFACT).hexdigest()}"
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
 @pytest.fixture
@@ -52,6 +56,8 @@ def settings(database_url, issuer, private_nats):
         client_id="svc-governance",
         client_secret=issuer.secrets["svc-governance"],
         republish_s=0.2,
+        model_key=KEY.private_bytes_raw().hex(),
+        recall_wait_s=0.5,
     )
 
 
@@ -296,14 +302,23 @@ async def test_a_restart_shows_the_same_again(settings, bundle, issuer, bus):
     assert json.loads(entry.value)["digest"] == made.digest
 
 
-def submission(version="1.0.0", reference="bt-1"):
-    return pb.SubmitModelRequest(
-        name="pump-condition",
-        version=version,
-        artefact_digest=DIGEST,
-        scope=model_pb2.ModelScope(asset_classes=["pump"]),
-        back_test=model_pb2.BackTest(reference=reference, metric="F1", achieved=0.8),
-    )
+def submission(version="1.0.0", **more):
+    given = {
+        "name": "pump-condition",
+        "version": version,
+        "artefact": ARTEFACT,
+        "scope": model_pb2.ModelScope(asset_classes=["pump"]),
+        "back_test": model_pb2.BackTest(
+            reference="bt-1",
+            metric="F1",
+            achieved=0.8,
+            threshold=0.7,
+            baseline="age only",
+            baseline_achieved=0.5,
+        ),
+        "training_data": DIGEST,
+    }
+    return pb.SubmitModelRequest(**(given | more))
 
 
 def named(kind, version="1.0.0", **more):

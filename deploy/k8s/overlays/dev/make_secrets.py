@@ -89,6 +89,7 @@ def service_settings(name: str, secrets: Secrets) -> dict[str, str]:
         values["TWIN_DATABASE_URL"] = f"postgresql+asyncpg://{role}:{password}@postgres:5432/{role}"
     if name == "governance":
         values["TWIN_AUDIT_KEY"] = hashlib.sha256(secrets["audit.key"].encode()).hexdigest()
+        values["TWIN_MODEL_KEY"] = hashlib.sha256(secrets["models.key"].encode()).hexdigest()
     if name == "telemetry":
         password = secrets["clickhouse"]
         values["TWIN_CLICKHOUSE_URL"] = f"http://telemetry:{password}@clickhouse:8123/"

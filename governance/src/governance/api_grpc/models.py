@@ -4,7 +4,7 @@ from governance import wire
 from governance.api_grpc.context import Context
 from governance.model.contracts import Version
 from governance.model.releases import ArtefactDigest, ModelName
-from governance.usecases import ReadGovernance, ReleaseModel
+from governance.usecases import ReadGovernance, ReleaseModel, Submission
 from twinmesh.governance.v1 import governance_service_pb2 as pb
 from twinmesh.governance.v1 import governance_service_pb2_grpc as pb_grpc
 from twinmesh_sdk.core.request import current_principal
@@ -23,12 +23,18 @@ class ModelCalls(pb_grpc.GovernanceServiceServicer):
         del context
         released = await self._release.submit(
             current_principal(),
-            name=ModelName(request.name),
-            version=Version.parse(request.version),
-            artefact_digest=ArtefactDigest(request.artefact_digest),
-            scope=wire.scope_from_pb(request.scope),
-            back_test=wire.back_test_from_pb(request.back_test),
-            description=request.description,
+            Submission(
+                name=ModelName(request.name),
+                version=Version.parse(request.version),
+                digest=ArtefactDigest(request.artefact_digest) if request.artefact_digest else None,
+                artefact=request.artefact,
+                scope=wire.scope_from_pb(request.scope),
+                back_test=wire.back_test_from_pb(request.back_test),
+                description=request.description,
+                training_data=request.training_data,
+                signature=wire.signature_from_pb(request.signature),
+                draft=request.draft,
+            ),
         )
         return pb.SubmitModelResponse(
             model=wire.model_to_pb(released.model), changed=bool(released.changed)
@@ -44,6 +50,7 @@ class ModelCalls(pb_grpc.GovernanceServiceServicer):
             name=ModelName(request.name),
             version=Version.parse(request.version),
             note=request.note,
+            expires_at=wire.time_or_none(request, "expires_at"),
         )
         return pb.ApproveModelResponse(
             model=wire.model_to_pb(released.model), changed=bool(released.changed)
@@ -98,5 +105,6 @@ class ModelCalls(pb_grpc.GovernanceServiceServicer):
             at=wire.time_or_none(request, "at"),
             asset_class=request.asset_class,
             site=request.site,
+            configuration=request.configuration,
         )
         return pb.GetModelAtResponse(model=wire.model_to_pb(model))

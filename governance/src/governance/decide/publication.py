@@ -7,7 +7,7 @@ from typing import Any
 
 from governance.decide.budgets import aggregate_budgets
 from governance.model.contracts import Contract, ContractState, Mesh
-from governance.model.releases import ModelState, ModelVersion
+from governance.model.releases import Activation, ModelState, ModelVersion
 from twinmesh_sdk.core.times import format_time
 
 _IN_FORCE = (ContractState.ACTIVE, ContractState.PENDING, ContractState.ACCEPTED)
@@ -62,30 +62,59 @@ def bundle_object(contract: Contract) -> bytes:
     )
 
 
-def model_entries(models: Iterable[ModelVersion], now: datetime) -> dict[str, bytes]:
-    """Return every key of the bucket `models`: `active.<name>` for models with an activation.
+def model_entries(
+    models: Iterable[ModelVersion], now: datetime, public_key: str = ""
+) -> dict[str, bytes]:
+    """Return every key of the bucket `models`.
 
-    The top level names the version in force at `now`, or the next to come; `schedule` lists all
-    that are not retired, so that a reader can choose by its own plant time and scope.
+    `schedule.<name>` lists each period of each version that was not recalled, past ones too, so
+    that a reader chooses by its own plant time and scope. `shadow.<name>` and `recalled.<name>`
+    list such versions. `active.<name>` names the version in force at `now`, or the next to come.
+    `signing-key` verifies the signatures of artefacts.
     """
     by_name: dict[str, list[ModelVersion]] = {}
-    for model in models:
-        if model.state is ModelState.ACTIVE and model.activation is not None:
-            by_name.setdefault(str(model.name), []).append(model)
-    entries = {}
+    for model in sorted(models, key=lambda m: m.version):
+        by_name.setdefault(str(model.name), []).append(model)
+    entries: dict[str, Any] = {}
     for name, versions in by_name.items():
-        versions.sort(key=_start)
-        begun = [model for model in versions if _start(model) <= now]
-        foremost = begun[-1] if begun else versions[0]
-        schedule = [_release(model) for model in versions]
-        entries[f"active.{name}"] = _json({**_release(foremost), "schedule": schedule})
-        entries[f"schedule.{name}"] = _json({"versions": schedule})
-    return entries
+        schedule = _schedule(versions)
+        if schedule:
+            entries[f"schedule.{name}"] = {"versions": [_release(m, p) for m, p in schedule]}
+        current = [(m, p) for m, p in schedule if m.state is ModelState.ACTIVE]
+        if current:
+            begun = [pair for pair in current if pair[1].effective_from <= now]
+            foremost = begun[-1] if begun else current[0]
+            entries[f"active.{name}"] = {
+                **_release(*foremost),
+                "schedule": [_release(m, p) for m, p in current],
+            }
+        if shadows := [m for m in versions if m.state is ModelState.SHADOW]:
+            entries[f"shadow.{name}"] = {"versions": [_release(m, None) for m in shadows]}
+        if recalled := [_recalled(m) for m in versions if m.recall is not None]:
+            entries[f"recalled.{name}"] = {"versions": recalled}
+    if public_key:
+        entries["signing-key"] = {"ed25519": public_key}
+    return {key: _json(value) for key, value in entries.items()}
 
 
-def _start(model: ModelVersion) -> datetime:
-    assert model.activation is not None
-    return model.activation.effective_from
+def _schedule(versions: Iterable[ModelVersion]) -> list[tuple[ModelVersion, Activation]]:
+    pairs = [
+        (model, period)
+        for model in versions
+        if model.state is not ModelState.RECALLED
+        for period in model.activations
+    ]
+    return sorted(pairs, key=lambda pair: pair[1].effective_from)
+
+
+def _recalled(model: ModelVersion) -> dict[str, Any]:
+    assert model.recall is not None
+    return {
+        "name": str(model.name),
+        "version": str(model.version),
+        "recalled_at": format_time(model.recall.recalled_at),
+        "reason": model.recall.reason,
+    }
 
 
 def _active_entry(
@@ -131,19 +160,24 @@ def _event_entries(mesh: Mesh) -> dict[str, Any]:
     return entries
 
 
-def _release(model: ModelVersion) -> dict[str, Any]:
-    assert model.activation is not None
+def _release(model: ModelVersion, period: Activation | None) -> dict[str, Any]:
     return {
         "name": str(model.name),
         "version": str(model.version),
         "digest": str(model.artefact_digest),
+        "signature": model.signed,
         "approved_by": model.approved_by,
         "submitted_by": model.submitted_by,
-        "effective_from": format_time(model.activation.effective_from),
-        "effective_to": _time_or_none(model.activation.effective_to),
+        "effective_from": format_time(period.effective_from) if period else None,
+        "effective_to": _time_or_none(period.effective_to if period else None),
         "scope": {
             "asset_classes": sorted(model.scope.asset_classes),
             "sites": sorted(model.scope.sites),
+            "configurations": sorted(model.scope.configurations),
+            "envelope": [
+                {"signal": b.signal, "low": b.low, "high": b.high}
+                for b in sorted(model.scope.envelope)
+            ],
         },
     }
 

@@ -61,6 +61,10 @@ class LineageStore(Protocol):
         """Return what was derived about each subject, newest first."""
         ...
 
+    async def tenants_of(self, model: str, version: str) -> set[Tenant]:
+        """Return the tenants for whom a model version derived something, or who consumed it."""
+        ...
+
     async def forget(self, *, before: datetime, limit: int) -> int:
         """Forget receipts last used, and ended outputs announced, before a wall time."""
         ...

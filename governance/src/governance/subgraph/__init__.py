@@ -4,6 +4,7 @@ import strawberry
 
 from governance.subgraph.context import Context
 from governance.subgraph.contracts import ContractQuery, ContractType
+from governance.subgraph.lineage import AssetLineage, LineageQuery
 from governance.subgraph.models import ModelQuery, ModelType
 from twinmesh_sdk.graphql import subgraph_schema
 
@@ -11,8 +12,8 @@ __all__ = ["SCHEMA", "Context"]
 
 
 @strawberry.type
-class Query(ContractQuery, ModelQuery):
+class Query(ContractQuery, ModelQuery, LineageQuery):
     """What governance adds to the graph's root."""
 
 
-SCHEMA = subgraph_schema(Query, types=[ContractType, ModelType])
+SCHEMA = subgraph_schema(Query, types=[ContractType, ModelType, AssetLineage])

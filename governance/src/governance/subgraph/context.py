@@ -1,10 +1,24 @@
 """What resolvers may use."""
 
-from governance.usecases import ReadGovernance
+from collections.abc import Sequence
+
+from strawberry.dataloader import DataLoader
+
+from governance.model.lineage import Derived
+from governance.usecases import ReadGovernance, ReadLineage, WatchReplicas
+from governance.usecases.lineage import MAX_PER_ASSET
+from twinmesh_sdk.core.request import current_principal
 
 
 class Context:
-    """Per request: what resolvers may use."""
+    """Per request."""
 
-    def __init__(self, read: ReadGovernance) -> None:
+    def __init__(self, read: ReadGovernance, lineage: ReadLineage, watch: WatchReplicas) -> None:
         self.read = read
+        self.lineage = lineage
+        self.watch = watch
+        self.about: DataLoader[str, list[Derived]] = DataLoader(load_fn=self._about)
+
+    async def _about(self, assets: list[str]) -> Sequence[list[Derived]]:
+        found = await self.lineage.about(current_principal(), assets, per_asset=MAX_PER_ASSET)
+        return [found.get(asset, []) for asset in assets]

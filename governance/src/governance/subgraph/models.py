@@ -41,6 +41,19 @@ class ModelType:
     state: ModelState = strawberry.field(description="Where it stands.")
     asset_classes: list[str] = strawberry.field(description="Where it holds; empty for all.")
     sites: list[str] = strawberry.field(description="Where it holds; empty for all.")
+    configurations: list[str] = strawberry.field(
+        description="Configuration versions that it holds for; empty for all."
+    )
+    training_data: str = strawberry.field(
+        description="Digest of the snapshot that it was trained on, or `none: ` and why."
+    )
+    approval_expires_at: datetime | None = strawberry.field(
+        description="Wall time after which it cannot be activated any more."
+    )
+    recalled_at: datetime | None = strawberry.field(
+        description="Wall time of its recall; null where it was not recalled."
+    )
+    recall_reason: str | None = strawberry.field(description="Why it was recalled.")
     description: str = strawberry.field(description="The author's words.")
     back_test: BackTestType = strawberry.field(description="Why it was approved.")
     submitted_by: str = strawberry.field(description="The author.")
@@ -77,6 +90,11 @@ class ModelType:
             state=model.state,
             asset_classes=sorted(model.scope.asset_classes),
             sites=sorted(model.scope.sites),
+            configurations=sorted(model.scope.configurations),
+            training_data=model.training_data,
+            approval_expires_at=model.approval_expires_at,
+            recalled_at=model.recall.recalled_at if model.recall else None,
+            recall_reason=model.recall.reason if model.recall else None,
             description=model.description,
             back_test=BackTestType(
                 reference=test.reference,

@@ -11,11 +11,13 @@ from governance.usecases.lineage import (
     RecordExport,
     RecordReceipts,
 )
-from governance.usecases.models import ReleaseModel
+from governance.usecases.models import ReleaseModel, Submission
 from governance.usecases.overriding import OverrideRefusals
 from governance.usecases.publishing import Publish
 from governance.usecases.pushing import PushContracts, PushResult
 from governance.usecases.reading import ReadGovernance
+from governance.usecases.recalling import RecallModel
+from governance.usecases.watching import WatchReplicas
 
 __all__ = [
     "ForgetLineage",
@@ -29,11 +31,14 @@ __all__ = [
     "ReadDeployments",
     "ReadGovernance",
     "ReadLineage",
+    "RecallModel",
     "RecordConsumption",
     "RecordDeployment",
     "RecordDerived",
     "RecordExport",
     "RecordReceipts",
     "ReleaseModel",
+    "Submission",
+    "WatchReplicas",
     "Windows",
 ]

@@ -20,7 +20,7 @@ MAX_PER_ASSET: Final = 50
 FORGET_AT_ONCE: Final = 5_000
 READ_ROLE: Final = "read"
 EXPORT_ROLE: Final = "receipts.write"
-STANDS: Final = (OutputState.OPEN, OutputState.STANDING)
+STANDS: Final = (OutputState.OPEN, OutputState.STANDING, OutputState.WITHDRAWN)
 
 
 class RecordReceipts:
@@ -90,7 +90,7 @@ class RecordExport:
 
 
 class ReadLineage:
-    """Say what stands on a model version, and who consumed it."""
+    """Say what stands on a model version, or was withdrawn with it, and who consumed it."""
 
     def __init__(self, store: LineageStore) -> None:
         self._store = store
@@ -117,6 +117,10 @@ class ReadLineage:
             receipts=tuple(receipts[:limit]),
             truncated=max(len(outputs), len(receipts)) > limit,
         )
+
+    async def told(self, name: ModelName, version: Version) -> set[Tenant]:
+        """Return the tenants whom a recall of a version concerns."""
+        return await self._store.tenants_of(str(name), str(version))
 
     async def about(
         self, principal: Principal, assets: Sequence[str], *, per_asset: int

@@ -9,12 +9,19 @@ class Publish:
     """Show the mesh what is in force; repeating it changes nothing."""
 
     def __init__(
-        self, registry: Registry, board: Noticeboard, clock: Clock, *, environment: str = "local"
+        self,
+        registry: Registry,
+        board: Noticeboard,
+        clock: Clock,
+        *,
+        environment: str = "local",
+        public_key: str = "",
     ) -> None:
         self._registry = registry
         self._board = board
         self._clock = clock
         self._environment = environment
+        self._public_key = public_key
 
     async def __call__(self) -> int:
         """Bring the noticeboard up to the registry, alone: an older snapshot never comes last.
@@ -29,6 +36,6 @@ class Publish:
             deployed = frozenset(d.digest for d in deployments if d.runs)
             return await self._board.show(
                 contracts=publication.contract_entries(mesh, deployed),
-                models=publication.model_entries(models, self._clock.wall_now()),
+                models=publication.model_entries(models, self._clock.wall_now(), self._public_key),
                 objects=publication.objects(mesh, deployed),
             )

@@ -83,6 +83,7 @@ class ReadGovernance:
         at: datetime | None,
         asset_class: str,
         site: str,
+        configuration: str = "",
     ) -> ModelVersion:
         """Return the version that decides about an asset at a plant time (default: now).
 
@@ -91,7 +92,11 @@ class ReadGovernance:
         """
         moment = at or self._clock.plant_now(principal.tenant)
         found = model_at(
-            await self.models(str(name)), at=moment, asset_class=asset_class, site=site
+            await self.models(str(name)),
+            at=moment,
+            asset_class=asset_class,
+            site=site,
+            configuration=configuration,
         )
         if found is None:
             raise NotFoundError(

@@ -26,10 +26,18 @@ from governance.wire.deployments import (
     recorded_to_pb,
 )
 from governance.wire.lineage import receipt_from_pb, receipt_to_pb, receipts_from_bytes
-from governance.wire.models import back_test_from_pb, model_to_pb, scope_from_pb
+from governance.wire.models import (
+    alarm_to_pb,
+    back_test_from_pb,
+    derived_to_pb,
+    model_to_pb,
+    scope_from_pb,
+    signature_from_pb,
+)
 from governance.wire.times import time_or_none
 
 __all__ = [
+    "alarm_to_pb",
     "answer_to_pb",
     "audit_to_pb",
     "back_test_from_pb",
@@ -41,6 +49,7 @@ __all__ = [
     "deployment_state_from_pb",
     "deployment_to_pb",
     "deprecated_to_pb",
+    "derived_to_pb",
     "facts_from_json",
     "finding_to_pb",
     "head_to_pb",
@@ -56,6 +65,7 @@ __all__ = [
     "recorded_to_pb",
     "report_from_bytes",
     "scope_from_pb",
+    "signature_from_pb",
     "time_or_none",
     "uses_to_pb",
 ]

@@ -374,10 +374,14 @@ class Stack:
         return env
 
     def _audit_env(self) -> dict[str, str]:
-        """Return where the audit log's heads go, and the key that signs them."""
-        seed = hashlib.sha256(self.state.secret("audit/key").encode()).hexdigest()
+        """Return where the audit log's heads go, and the keys that sign them and models."""
+        seed, models = (
+            hashlib.sha256(self.state.secret(name).encode()).hexdigest()
+            for name in ("audit/key", "models/key")
+        )
         return {
             "TWIN_AUDIT_KEY": seed,
+            "TWIN_MODEL_KEY": models,
             "TWIN_AUDIT_HEADS_FILE": str(self.state.place("audit", "heads.jsonl")),
         }
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import sys
-from typing import Final
+from dataclasses import fields
+from typing import Any, Final
 
 from maintenance_twin.adapters.models import SnapshotModelRelease
 from maintenance_twin.adapters.postgres import PostgresTwinStore
@@ -69,6 +70,16 @@ def budget_of(contract: Contract) -> Budget:
     raise InvalidInputError(f"twin.yaml declares no freshness for {DECISION}")
 
 
+def overrides_of(settings: Settings) -> dict[str, Any]:
+    """Return the model's constants that the operator has set: they win over a version's."""
+    told = {field.name for field in fields(Tuning)} & settings.model_fields_set
+    if told:
+        log.warning(
+            "constants of the released model are overridden", extra={"constants": sorted(told)}
+        )
+    return {name: getattr(settings, name) for name in sorted(told)}
+
+
 def build(settings: Settings) -> TwinService:
     """Return the service, ready to run."""
     contract = Contract.load(PACKAGE)
@@ -91,7 +102,7 @@ def build(settings: Settings) -> TwinService:
     outbox = PostgresOutbox(database)
     store = PostgresTwinStore(database, outbox, RecordedClock(database, service.clock), tuning)
     reads = PostgresTwinReads(database)
-    release = SnapshotModelRelease(service.models)
+    release = SnapshotModelRelease(service.models, service.nats, overrides=overrides_of(settings))
     directory = GrpcAssetDirectory(service.peer("assets"))
     bench = Workbench(store)
     take_readings = TakeReadings(
@@ -129,6 +140,7 @@ def build(settings: Settings) -> TwinService:
     service.add_worker("silence", lambda: watch_silence(store, judge_silence))
     withdraw = WithdrawModel(store, bench)
     service.replica.runs(MODEL_NAME, store.tenants)
+    service.add_worker("artefacts", release.keep_loaded)
     service.add_worker("recalls", lambda: follow_recalls(service, store, withdraw))
     service.add_worker("row log", lambda: prune_rows(store, service.clock, settings.rows_kept_days))
     return service

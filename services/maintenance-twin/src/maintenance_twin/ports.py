@@ -237,6 +237,10 @@ class ModelRelease(Protocol):
         """Return the condition model's releases for an asset class; empty where there is none."""
         ...
 
+    def shadows_for(self, asset_class: str) -> Releases:
+        """Return the versions that run beside, without deciding; empty where there is none."""
+        ...
+
     def is_recalled(self, version: str) -> bool:
         """Tell whether a version was recalled."""
         ...

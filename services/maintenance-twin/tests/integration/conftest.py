@@ -1,18 +1,21 @@
 """The whole service on a real bus and a real database, and a registry that the test writes."""
 
 import asyncio
+import hashlib
 import json
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import grpc
 import httpx
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from maintenance_twin.app import build
+from maintenance_twin.model.tuning import DEFAULT
 from maintenance_twin.settings import Settings
 from twinmesh.assets.v1 import asset_registry_service_pb2 as registry_pb
 from twinmesh.assets.v1 import asset_registry_service_pb2_grpc as registry_grpc
@@ -24,6 +27,7 @@ from twinmesh_sdk.adapters.plant_clock import encode
 from twinmesh_sdk.contract import Contract, descriptor_set, event_schema_digest
 from twinmesh_sdk.core.events import Envelope, EventType, event_id
 from twinmesh_sdk.core.ids import Tenant, partition_of
+from twinmesh_sdk.core.models import signed_text
 from twinmesh_sdk.core.times import OPEN_US, PlantTime, format_time, from_us, to_us
 from twinmesh_sdk.testing.fixtures import bus, issuer, nats
 from twinmesh_sdk.testing.mesh import register, running, settings_for
@@ -168,12 +172,20 @@ class Mesh:
                 headers={"traceparent": trace} if trace else None,
             )
 
-    async def release_model(self, *releases):
-        """Schedule versions: (version, from second or None, to second or None)."""
+    async def release_model(self, *releases, signed=True):
+        """Schedule versions, signed as governance does: (version, from second, to second)."""
+        key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+        artefact = json.dumps(asdict(DEFAULT)).encode()
+        digest = hashlib.sha256(artefact).hexdigest()
+        await (await self.bus.objects("bundles")).put(f"artefact-{digest}", artefact)
         versions = [
             {
                 "name": "pump-condition",
                 "version": version,
+                "digest": f"sha256:{digest}",
+                "signature": key.sign(
+                    signed_text("pump-condition", version, f"sha256:{digest}" if signed else "")
+                ).hex(),
                 "scope": {"asset_classes": ["pump"]},
                 "effective_from": since and format_time(from_us(START_US + since * SECOND)),
                 "effective_to": until and format_time(from_us(START_US + until * SECOND)),
@@ -181,6 +193,8 @@ class Mesh:
             for version, since, until in releases or (("1.0.0", None, None),)
         ]
         bucket = await self.bus.kv("models")
+        public = {"ed25519": key.public_key().public_bytes_raw().hex()}
+        await bucket.put("signing-key", json.dumps(public).encode())
         await bucket.put("schedule.pump-condition", json.dumps({"versions": versions}).encode())
 
     async def recall_model(self, version):

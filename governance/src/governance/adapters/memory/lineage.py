@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from governance.model.lineage import Derived, Receipt, ReportId
-from twinmesh_sdk.core.consumption import OutputState
+from twinmesh_sdk.core.consumption import Door, Output, OutputState
 from twinmesh_sdk.core.ids import Tenant
 
 _ENDED = (OutputState.ENDED, OutputState.WITHDRAWN)
@@ -15,7 +15,7 @@ class MemoryLineage:
 
     def __init__(self) -> None:
         self._reports: set[ReportId] = set()
-        self._receipts: dict[tuple[object, ...], Receipt] = {}
+        self._receipts: dict[tuple[Tenant, str, Door, Output], Receipt] = {}
         self._derived: dict[tuple[str, str, str], Derived] = {}
 
     async def add_receipts(
@@ -91,6 +91,12 @@ class MemoryLineage:
                 about = found.setdefault(one.subject, [])
                 about += [one] if len(about) < per_subject else []
         return found
+
+    async def tenants_of(self, model: str, version: str) -> set[Tenant]:
+        """See `LineageStore.tenants_of`."""
+        told = [(one.tenant, one.output) for one in self._derived.values()]
+        told += [(tenant, receipt.output) for (tenant, *_), receipt in self._receipts.items()]
+        return {t for t, o in told if (o.model, o.model_version) == (model, version)}
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """See `LineageStore.forget`; an output counts as announced when it became true."""

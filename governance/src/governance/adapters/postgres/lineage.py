@@ -150,6 +150,14 @@ class PostgresLineage:
             found.setdefault(row["subject"], []).append(rows.derived_of(row))
         return found
 
+    async def tenants_of(self, model: str, version: str) -> set[Tenant]:
+        """See `LineageStore.tenants_of`."""
+        both = [
+            select(table.c.tenant).where(table.c.model == model, table.c.model_version == version)
+            for table in (DERIVED, RECEIPTS)
+        ]
+        return {Tenant(row["tenant"]) for row in await self._read(both[0].union(both[1]))}
+
     async def forget(self, *, before: datetime, limit: int) -> int:
         """See `LineageStore.forget`."""
         old = (

@@ -27,7 +27,7 @@ from twinmesh.governance.v1 import contract_pb2 as twinmesh_dot_governance_dot_v
 from twinmesh.governance.v1 import model_pb2 as twinmesh_dot_governance_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/twinmesh/governance/v1/governance_service.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%twinmesh/governance/v1/contract.proto\x1a\"twinmesh/governance/v1/model.proto\"`\n\x14PushContractsRequest\x12\x37\n\x07\x62undles\x18\x01 \x03(\x0b\x32&.twinmesh.governance.v1.ContractBundle\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"i\n\x15PushContractsResponse\x12\x35\n\x08outcomes\x18\x01 \x03(\x0b\x32#.twinmesh.governance.v1.PushOutcome\x12\x19\n\x11supergraph_digest\x18\x02 \x01(\t\"\'\n\x14ListContractsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"L\n\x15ListContractsResponse\x12\x33\n\tcontracts\x18\x01 \x03(\x0b\x32 .twinmesh.governance.v1.Contract\"6\n\x12GetContractRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x81\x01\n\x13GetContractResponse\x12\x32\n\x08\x63ontract\x18\x01 \x01(\x0b\x32 .twinmesh.governance.v1.Contract\x12\x36\n\x06\x62undle\x18\x02 \x01(\x0b\x32&.twinmesh.governance.v1.ContractBundle\"\x16\n\x14GetSupergraphRequest\"\xc1\x01\n\x15GetSupergraphResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0b\n\x03sdl\x18\x02 \x01(\t\x12V\n\rsubgraph_urls\x18\x03 \x03(\x0b\x32?.twinmesh.governance.v1.GetSupergraphResponse.SubgraphUrlsEntry\x1a\x33\n\x11SubgraphUrlsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc9\x01\n\x12SubmitModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0f\x61rtefact_digest\x18\x03 \x01(\t\x12\x31\n\x05scope\x18\x04 \x01(\x0b\x32\".twinmesh.governance.v1.ModelScope\x12\x33\n\tback_test\x18\x05 \x01(\x0b\x32 .twinmesh.governance.v1.BackTest\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"[\n\x13SubmitModelResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"B\n\x13\x41pproveModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\"\\\n\x14\x41pproveModelResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"i\n\x14\x41\x63tivateModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x15\x41\x63tivateModelResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"3\n\x12RetireModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"[\n\x13RetireModelResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"!\n\x11ListModelsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x12ListModelsResponse\x12\x34\n\x06models\x18\x01 \x03(\x0b\x32$.twinmesh.governance.v1.ModelVersion\"l\n\x11GetModelAtRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61sset_class\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\"I\n\x12GetModelAtResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\"9\n\x10ListAuditRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xb5\x01\n\nAuditEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12/\n\x0brecorded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12\x0f\n\x07outcome\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65tail_json\x18\x08 \x01(\t\"a\n\x11ListAuditResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\".twinmesh.governance.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9a\t\n\x11GovernanceService\x12l\n\rPushContracts\x12,.twinmesh.governance.v1.PushContractsRequest\x1a-.twinmesh.governance.v1.PushContractsResponse\x12l\n\rListContracts\x12,.twinmesh.governance.v1.ListContractsRequest\x1a-.twinmesh.governance.v1.ListContractsResponse\x12\x66\n\x0bGetContract\x12*.twinmesh.governance.v1.GetContractRequest\x1a+.twinmesh.governance.v1.GetContractResponse\x12l\n\rGetSupergraph\x12,.twinmesh.governance.v1.GetSupergraphRequest\x1a-.twinmesh.governance.v1.GetSupergraphResponse\x12\x66\n\x0bSubmitModel\x12*.twinmesh.governance.v1.SubmitModelRequest\x1a+.twinmesh.governance.v1.SubmitModelResponse\x12i\n\x0c\x41pproveModel\x12+.twinmesh.governance.v1.ApproveModelRequest\x1a,.twinmesh.governance.v1.ApproveModelResponse\x12l\n\rActivateModel\x12,.twinmesh.governance.v1.ActivateModelRequest\x1a-.twinmesh.governance.v1.ActivateModelResponse\x12\x66\n\x0bRetireModel\x12*.twinmesh.governance.v1.RetireModelRequest\x1a+.twinmesh.governance.v1.RetireModelResponse\x12\x63\n\nListModels\x12).twinmesh.governance.v1.ListModelsRequest\x1a*.twinmesh.governance.v1.ListModelsResponse\x12\x63\n\nGetModelAt\x12).twinmesh.governance.v1.GetModelAtRequest\x1a*.twinmesh.governance.v1.GetModelAtResponse\x12`\n\tListAudit\x12(.twinmesh.governance.v1.ListAuditRequest\x1a).twinmesh.governance.v1.ListAuditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/twinmesh/governance/v1/governance_service.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%twinmesh/governance/v1/contract.proto\x1a\"twinmesh/governance/v1/model.proto\"`\n\x14PushContractsRequest\x12\x37\n\x07\x62undles\x18\x01 \x03(\x0b\x32&.twinmesh.governance.v1.ContractBundle\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"i\n\x15PushContractsResponse\x12\x35\n\x08outcomes\x18\x01 \x03(\x0b\x32#.twinmesh.governance.v1.PushOutcome\x12\x19\n\x11supergraph_digest\x18\x02 \x01(\t\"\'\n\x14ListContractsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"L\n\x15ListContractsResponse\x12\x33\n\tcontracts\x18\x01 \x03(\x0b\x32 .twinmesh.governance.v1.Contract\"6\n\x12GetContractRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x81\x01\n\x13GetContractResponse\x12\x32\n\x08\x63ontract\x18\x01 \x01(\x0b\x32 .twinmesh.governance.v1.Contract\x12\x36\n\x06\x62undle\x18\x02 \x01(\x0b\x32&.twinmesh.governance.v1.ContractBundle\"\x16\n\x14GetSupergraphRequest\"\xc1\x01\n\x15GetSupergraphResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0b\n\x03sdl\x18\x02 \x01(\t\x12V\n\rsubgraph_urls\x18\x03 \x03(\x0b\x32?.twinmesh.governance.v1.GetSupergraphResponse.SubgraphUrlsEntry\x1a\x33\n\x11SubgraphUrlsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb9\x02\n\x12SubmitModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0f\x61rtefact_digest\x18\x03 \x01(\t\x12\x31\n\x05scope\x18\x04 \x01(\x0b\x32\".twinmesh.governance.v1.ModelScope\x12\x33\n\tback_test\x18\x05 \x01(\x0b\x32 .twinmesh.governance.v1.BackTest\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x10\n\x08\x61rtefact\x18\x07 \x01(\x0c\x12\x15\n\rtraining_data\x18\x08 \x01(\t\x12\x36\n\tsignature\x18\t \x01(\x0b\x32#.twinmesh.governance.v1.ModelSchema\x12\r\n\x05\x64raft\x18\n \x01(\x08\"[\n\x13SubmitModelResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"r\n\x13\x41pproveModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x14\x41pproveModelResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"i\n\x14\x41\x63tivateModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x15\x41\x63tivateModelResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"3\n\x12RetireModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"[\n\x13RetireModelResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\"!\n\x11ListModelsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x12ListModelsResponse\x12\x34\n\x06models\x18\x01 \x03(\x0b\x32$.twinmesh.governance.v1.ModelVersion\"\x83\x01\n\x11GetModelAtRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61sset_class\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x15\n\rconfiguration\x18\x05 \x01(\t\"I\n\x12GetModelAtResponse\x12\x33\n\x05model\x18\x01 \x01(\x0b\x32$.twinmesh.governance.v1.ModelVersion\"9\n\x10ListAuditRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xb5\x01\n\nAuditEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12/\n\x0brecorded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x0f\n\x07subject\x18\x06 \x01(\t\x12\x0f\n\x07outcome\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65tail_json\x18\x08 \x01(\t\"a\n\x11ListAuditResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\".twinmesh.governance.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9a\t\n\x11GovernanceService\x12l\n\rPushContracts\x12,.twinmesh.governance.v1.PushContractsRequest\x1a-.twinmesh.governance.v1.PushContractsResponse\x12l\n\rListContracts\x12,.twinmesh.governance.v1.ListContractsRequest\x1a-.twinmesh.governance.v1.ListContractsResponse\x12\x66\n\x0bGetContract\x12*.twinmesh.governance.v1.GetContractRequest\x1a+.twinmesh.governance.v1.GetContractResponse\x12l\n\rGetSupergraph\x12,.twinmesh.governance.v1.GetSupergraphRequest\x1a-.twinmesh.governance.v1.GetSupergraphResponse\x12\x66\n\x0bSubmitModel\x12*.twinmesh.governance.v1.SubmitModelRequest\x1a+.twinmesh.governance.v1.SubmitModelResponse\x12i\n\x0c\x41pproveModel\x12+.twinmesh.governance.v1.ApproveModelRequest\x1a,.twinmesh.governance.v1.ApproveModelResponse\x12l\n\rActivateModel\x12,.twinmesh.governance.v1.ActivateModelRequest\x1a-.twinmesh.governance.v1.ActivateModelResponse\x12\x66\n\x0bRetireModel\x12*.twinmesh.governance.v1.RetireModelRequest\x1a+.twinmesh.governance.v1.RetireModelResponse\x12\x63\n\nListModels\x12).twinmesh.governance.v1.ListModelsRequest\x1a*.twinmesh.governance.v1.ListModelsResponse\x12\x63\n\nGetModelAt\x12).twinmesh.governance.v1.GetModelAtRequest\x1a*.twinmesh.governance.v1.GetModelAtResponse\x12`\n\tListAudit\x12(.twinmesh.governance.v1.ListAuditRequest\x1a).twinmesh.governance.v1.ListAuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,35 +55,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSUPERGRAPHRESPONSE_SUBGRAPHURLSENTRY']._serialized_start=862
   _globals['_GETSUPERGRAPHRESPONSE_SUBGRAPHURLSENTRY']._serialized_end=913
   _globals['_SUBMITMODELREQUEST']._serialized_start=916
-  _globals['_SUBMITMODELREQUEST']._serialized_end=1117
-  _globals['_SUBMITMODELRESPONSE']._serialized_start=1119
-  _globals['_SUBMITMODELRESPONSE']._serialized_end=1210
-  _globals['_APPROVEMODELREQUEST']._serialized_start=1212
-  _globals['_APPROVEMODELREQUEST']._serialized_end=1278
-  _globals['_APPROVEMODELRESPONSE']._serialized_start=1280
-  _globals['_APPROVEMODELRESPONSE']._serialized_end=1372
-  _globals['_ACTIVATEMODELREQUEST']._serialized_start=1374
-  _globals['_ACTIVATEMODELREQUEST']._serialized_end=1479
-  _globals['_ACTIVATEMODELRESPONSE']._serialized_start=1481
-  _globals['_ACTIVATEMODELRESPONSE']._serialized_end=1574
-  _globals['_RETIREMODELREQUEST']._serialized_start=1576
-  _globals['_RETIREMODELREQUEST']._serialized_end=1627
-  _globals['_RETIREMODELRESPONSE']._serialized_start=1629
-  _globals['_RETIREMODELRESPONSE']._serialized_end=1720
-  _globals['_LISTMODELSREQUEST']._serialized_start=1722
-  _globals['_LISTMODELSREQUEST']._serialized_end=1755
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1757
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1831
-  _globals['_GETMODELATREQUEST']._serialized_start=1833
-  _globals['_GETMODELATREQUEST']._serialized_end=1941
-  _globals['_GETMODELATRESPONSE']._serialized_start=1943
-  _globals['_GETMODELATRESPONSE']._serialized_end=2016
-  _globals['_LISTAUDITREQUEST']._serialized_start=2018
-  _globals['_LISTAUDITREQUEST']._serialized_end=2075
-  _globals['_AUDITENTRY']._serialized_start=2078
-  _globals['_AUDITENTRY']._serialized_end=2259
-  _globals['_LISTAUDITRESPONSE']._serialized_start=2261
-  _globals['_LISTAUDITRESPONSE']._serialized_end=2358
-  _globals['_GOVERNANCESERVICE']._serialized_start=2361
-  _globals['_GOVERNANCESERVICE']._serialized_end=3539
+  _globals['_SUBMITMODELREQUEST']._serialized_end=1229
+  _globals['_SUBMITMODELRESPONSE']._serialized_start=1231
+  _globals['_SUBMITMODELRESPONSE']._serialized_end=1322
+  _globals['_APPROVEMODELREQUEST']._serialized_start=1324
+  _globals['_APPROVEMODELREQUEST']._serialized_end=1438
+  _globals['_APPROVEMODELRESPONSE']._serialized_start=1440
+  _globals['_APPROVEMODELRESPONSE']._serialized_end=1532
+  _globals['_ACTIVATEMODELREQUEST']._serialized_start=1534
+  _globals['_ACTIVATEMODELREQUEST']._serialized_end=1639
+  _globals['_ACTIVATEMODELRESPONSE']._serialized_start=1641
+  _globals['_ACTIVATEMODELRESPONSE']._serialized_end=1734
+  _globals['_RETIREMODELREQUEST']._serialized_start=1736
+  _globals['_RETIREMODELREQUEST']._serialized_end=1787
+  _globals['_RETIREMODELRESPONSE']._serialized_start=1789
+  _globals['_RETIREMODELRESPONSE']._serialized_end=1880
+  _globals['_LISTMODELSREQUEST']._serialized_start=1882
+  _globals['_LISTMODELSREQUEST']._serialized_end=1915
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1917
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1991
+  _globals['_GETMODELATREQUEST']._serialized_start=1994
+  _globals['_GETMODELATREQUEST']._serialized_end=2125
+  _globals['_GETMODELATRESPONSE']._serialized_start=2127
+  _globals['_GETMODELATRESPONSE']._serialized_end=2200
+  _globals['_LISTAUDITREQUEST']._serialized_start=2202
+  _globals['_LISTAUDITREQUEST']._serialized_end=2259
+  _globals['_AUDITENTRY']._serialized_start=2262
+  _globals['_AUDITENTRY']._serialized_end=2443
+  _globals['_LISTAUDITRESPONSE']._serialized_start=2445
+  _globals['_LISTAUDITRESPONSE']._serialized_end=2542
+  _globals['_GOVERNANCESERVICE']._serialized_start=2545
+  _globals['_GOVERNANCESERVICE']._serialized_end=3723
 # @@protoc_insertion_point(module_scope)

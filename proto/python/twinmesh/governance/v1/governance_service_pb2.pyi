@@ -230,14 +230,25 @@ class SubmitModelRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     BACK_TEST_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ARTEFACT_FIELD_NUMBER: _builtins.int
+    TRAINING_DATA_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     artefact_digest: _builtins.str
     description: _builtins.str
+    artefact: _builtins.bytes
+    """The artefact itself, at most 6 MiB; it must have the digest, where one is given."""
+    training_data: _builtins.str
+    draft: _builtins.bool
+    """May still change; a later submission without it is for good."""
     @_builtins.property
     def scope(self) -> _model_pb2.ModelScope: ...
     @_builtins.property
     def back_test(self) -> _model_pb2.BackTest: ...
+    @_builtins.property
+    def signature(self) -> _model_pb2.ModelSchema: ...
     def __init__(
         self,
         *,
@@ -247,10 +258,14 @@ class SubmitModelRequest(_message.Message):
         scope: _model_pb2.ModelScope | None = ...,
         back_test: _model_pb2.BackTest | None = ...,
         description: _builtins.str = ...,
+        artefact: _builtins.bytes = ...,
+        training_data: _builtins.str = ...,
+        signature: _model_pb2.ModelSchema | None = ...,
+        draft: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["back_test", b"back_test", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["back_test", b"back_test", "scope", b"scope", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact_digest", b"artefact_digest", "back_test", b"back_test", "description", b"description", "name", b"name", "scope", b"scope", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact", b"artefact", "artefact_digest", b"artefact_digest", "back_test", b"back_test", "description", b"description", "draft", b"draft", "name", b"name", "scope", b"scope", "signature", b"signature", "training_data", b"training_data", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -287,19 +302,25 @@ class ApproveModelRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     note: _builtins.str
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the approval ends, wall time; unset: a year from now."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         version: _builtins.str = ...,
         note: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "note", b"note", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "name", b"name", "note", b"note", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -472,9 +493,11 @@ class GetModelAtRequest(_message.Message):
     AT_FIELD_NUMBER: _builtins.int
     ASSET_CLASS_FIELD_NUMBER: _builtins.int
     SITE_FIELD_NUMBER: _builtins.int
+    CONFIGURATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     asset_class: _builtins.str
     site: _builtins.str
+    configuration: _builtins.str
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """Plant time. Unset: now."""
@@ -486,10 +509,11 @@ class GetModelAtRequest(_message.Message):
         at: _timestamp_pb2.Timestamp | None = ...,
         asset_class: _builtins.str = ...,
         site: _builtins.str = ...,
+        configuration: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "at", b"at", "name", b"name", "site", b"site"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_class", b"asset_class", "at", b"at", "configuration", b"configuration", "name", b"name", "site", b"site"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

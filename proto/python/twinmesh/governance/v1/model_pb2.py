@@ -25,19 +25,33 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"twinmesh/governance/v1/model.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"2\n\nModelScope\x12\x15\n\rasset_classes\x18\x01 \x03(\t\x12\r\n\x05sites\x18\x02 \x03(\t\"\x81\x01\n\x08\x42\x61\x63kTest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0e\n\x06metric\x18\x02 \x01(\t\x12\x10\n\x08\x61\x63hieved\x18\x03 \x01(\x01\x12\x10\n\x08\x62\x61seline\x18\x04 \x01(\t\x12\x19\n\x11\x62\x61seline_achieved\x18\x05 \x01(\x01\x12\x13\n\x0b\x64\x61ta_digest\x18\x06 \x01(\t\"\x81\x04\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0f\x61rtefact_digest\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".twinmesh.governance.v1.ModelState\x12\x31\n\x05scope\x18\x05 \x01(\x0b\x32\".twinmesh.governance.v1.ModelScope\x12\x33\n\tback_test\x18\x06 \x01(\x0b\x32 .twinmesh.governance.v1.BackTest\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\x12\x14\n\x0csubmitted_by\x18\x08 \x01(\t\x12\x30\n\x0csubmitted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61pproved_by\x18\n \x01(\t\x12/\n\x0b\x61pproved_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rapproval_note\x18\x0c \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_to\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8f\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_SUBMITTED\x10\x01\x12\x18\n\x14MODEL_STATE_APPROVED\x10\x02\x12\x16\n\x12MODEL_STATE_ACTIVE\x10\x03\x12\x17\n\x13MODEL_STATE_RETIRED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"twinmesh/governance/v1/model.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n\nModelBound\x12\x0e\n\x06signal\x18\x01 \x01(\t\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"\x80\x01\n\nModelScope\x12\x15\n\rasset_classes\x18\x01 \x03(\t\x12\r\n\x05sites\x18\x02 \x03(\t\x12\x16\n\x0e\x63onfigurations\x18\x03 \x03(\t\x12\x34\n\x08\x65nvelope\x18\x04 \x03(\x0b\x32\".twinmesh.governance.v1.ModelBound\"H\n\nModelField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x10\n\x08optional\x18\x04 \x01(\x08\"v\n\x0bModelSchema\x12\x32\n\x06inputs\x18\x01 \x03(\x0b\x32\".twinmesh.governance.v1.ModelField\x12\x33\n\x07outputs\x18\x02 \x03(\x0b\x32\".twinmesh.governance.v1.ModelField\"\xad\x01\n\x08\x42\x61\x63kTest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0e\n\x06metric\x18\x02 \x01(\t\x12\x10\n\x08\x61\x63hieved\x18\x03 \x01(\x01\x12\x10\n\x08\x62\x61seline\x18\x04 \x01(\t\x12\x19\n\x11\x62\x61seline_achieved\x18\x05 \x01(\x01\x12\x13\n\x0b\x64\x61ta_digest\x18\x06 \x01(\t\x12\x11\n\tthreshold\x18\x07 \x01(\x01\x12\x17\n\x0flower_is_better\x18\x08 \x01(\x08\"\xbe\x01\n\x0fModelActivation\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x61\x63tivated_by\x18\x03 \x01(\t\x12/\n\x0brecorded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\x0bModelRecall\x12\x13\n\x0brecalled_by\x18\x01 \x01(\t\x12/\n\x0brecalled_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x8c\x06\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0f\x61rtefact_digest\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".twinmesh.governance.v1.ModelState\x12\x31\n\x05scope\x18\x05 \x01(\x0b\x32\".twinmesh.governance.v1.ModelScope\x12\x33\n\tback_test\x18\x06 \x01(\x0b\x32 .twinmesh.governance.v1.BackTest\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\x12\x14\n\x0csubmitted_by\x18\x08 \x01(\t\x12\x30\n\x0csubmitted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61pproved_by\x18\n \x01(\t\x12/\n\x0b\x61pproved_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rapproval_note\x18\x0c \x01(\t\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_to\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtraining_data\x18\x0f \x01(\t\x12\x36\n\tsignature\x18\x10 \x01(\x0b\x32#.twinmesh.governance.v1.ModelSchema\x12\x37\n\x13\x61pproval_expires_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06signed\x18\x12 \x01(\t\x12<\n\x0b\x61\x63tivations\x18\x13 \x03(\x0b\x32\'.twinmesh.governance.v1.ModelActivation\x12\x33\n\x06recall\x18\x14 \x01(\x0b\x32#.twinmesh.governance.v1.ModelRecall\"\x84\x02\n\rDerivedOutput\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x13\n\x0boutput_type\x18\x03 \x01(\t\x12\x11\n\toutput_id\x18\x04 \x01(\t\x12\x16\n\x0eoutput_version\x18\x05 \x01(\x04\x12\r\n\x05model\x18\x06 \x01(\t\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12\r\n\x05state\x18\x08 \x01(\t\x12\x1d\n\x15\x63onfiguration_version\x18\t \x01(\t\x12\x15\n\rinputs_digest\x18\n \x01(\t\x12&\n\x02\x61t\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xba\x01\n\nModelAlarm\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12,\n\x08plant_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07running\x18\x05 \x03(\t\x12\x10\n\x08\x65xpected\x18\x06 \x03(\t\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xd8\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_SUBMITTED\x10\x01\x12\x18\n\x14MODEL_STATE_APPROVED\x10\x02\x12\x16\n\x12MODEL_STATE_ACTIVE\x10\x03\x12\x17\n\x13MODEL_STATE_RETIRED\x10\x04\x12\x15\n\x11MODEL_STATE_DRAFT\x10\x05\x12\x16\n\x12MODEL_STATE_SHADOW\x10\x06\x12\x18\n\x14MODEL_STATE_RECALLED\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinmesh.governance.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELSTATE']._serialized_start=796
-  _globals['_MODELSTATE']._serialized_end=939
-  _globals['_MODELSCOPE']._serialized_start=95
-  _globals['_MODELSCOPE']._serialized_end=145
-  _globals['_BACKTEST']._serialized_start=148
-  _globals['_BACKTEST']._serialized_end=277
-  _globals['_MODELVERSION']._serialized_start=280
-  _globals['_MODELVERSION']._serialized_end=793
+  _globals['_MODELSTATE']._serialized_start=2183
+  _globals['_MODELSTATE']._serialized_end=2399
+  _globals['_MODELBOUND']._serialized_start=95
+  _globals['_MODELBOUND']._serialized_end=150
+  _globals['_MODELSCOPE']._serialized_start=153
+  _globals['_MODELSCOPE']._serialized_end=281
+  _globals['_MODELFIELD']._serialized_start=283
+  _globals['_MODELFIELD']._serialized_end=355
+  _globals['_MODELSCHEMA']._serialized_start=357
+  _globals['_MODELSCHEMA']._serialized_end=475
+  _globals['_BACKTEST']._serialized_start=478
+  _globals['_BACKTEST']._serialized_end=651
+  _globals['_MODELACTIVATION']._serialized_start=654
+  _globals['_MODELACTIVATION']._serialized_end=844
+  _globals['_MODELRECALL']._serialized_start=846
+  _globals['_MODELRECALL']._serialized_end=945
+  _globals['_MODELVERSION']._serialized_start=948
+  _globals['_MODELVERSION']._serialized_end=1728
+  _globals['_DERIVEDOUTPUT']._serialized_start=1731
+  _globals['_DERIVEDOUTPUT']._serialized_end=1991
+  _globals['_MODELALARM']._serialized_start=1994
+  _globals['_MODELALARM']._serialized_end=2180
 # @@protoc_insertion_point(module_scope)

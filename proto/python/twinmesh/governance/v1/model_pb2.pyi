@@ -31,8 +31,14 @@ class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState
     MODEL_STATE_APPROVED: _ModelState.ValueType  # 2
     """Approved by a second person; not yet active for any scope."""
     MODEL_STATE_ACTIVE: _ModelState.ValueType  # 3
-    """Active, or activated with an effective time that is still to come."""
+    """Active, or activated with an effective time that is still to come, or past."""
     MODEL_STATE_RETIRED: _ModelState.ValueType  # 4
+    MODEL_STATE_DRAFT: _ModelState.ValueType  # 5
+    """Its author may still change it."""
+    MODEL_STATE_SHADOW: _ModelState.ValueType  # 6
+    """Approved, and runs beside the active version without deciding."""
+    MODEL_STATE_RECALLED: _ModelState.ValueType  # 7
+    """Decides at no time; what it decided is withdrawn."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper): ...
 
@@ -41,9 +47,44 @@ MODEL_STATE_SUBMITTED: ModelState.ValueType  # 1
 MODEL_STATE_APPROVED: ModelState.ValueType  # 2
 """Approved by a second person; not yet active for any scope."""
 MODEL_STATE_ACTIVE: ModelState.ValueType  # 3
-"""Active, or activated with an effective time that is still to come."""
+"""Active, or activated with an effective time that is still to come, or past."""
 MODEL_STATE_RETIRED: ModelState.ValueType  # 4
+MODEL_STATE_DRAFT: ModelState.ValueType  # 5
+"""Its author may still change it."""
+MODEL_STATE_SHADOW: ModelState.ValueType  # 6
+"""Approved, and runs beside the active version without deciding."""
+MODEL_STATE_RECALLED: ModelState.ValueType  # 7
+"""Decides at no time; what it decided is withdrawn."""
 Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
+
+@_typing.final
+class ModelBound(_message.Message):
+    """What a signal may say while a model holds, ends included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    signal: _builtins.str
+    low: _builtins.float
+    """lint: in the signal's SI unit"""
+    high: _builtins.float
+    """lint: in the signal's SI unit"""
+    def __init__(
+        self,
+        *,
+        signal: _builtins.str = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "signal", b"signal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelBound: _TypeAlias = ModelBound  # noqa: Y015
 
 @_typing.final
 class ModelScope(_message.Message):
@@ -53,23 +94,94 @@ class ModelScope(_message.Message):
 
     ASSET_CLASSES_FIELD_NUMBER: _builtins.int
     SITES_FIELD_NUMBER: _builtins.int
+    CONFIGURATIONS_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def asset_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def sites(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def configurations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Configuration versions of assets."""
+
+    @_builtins.property
+    def envelope(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelBound]:
+        """Operating range; signals that are not named are free."""
+
     def __init__(
         self,
         *,
         asset_classes: _abc.Iterable[_builtins.str] | None = ...,
         sites: _abc.Iterable[_builtins.str] | None = ...,
+        configurations: _abc.Iterable[_builtins.str] | None = ...,
+        envelope: _abc.Iterable[Global___ModelBound] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_classes", b"asset_classes", "sites", b"sites"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_classes", b"asset_classes", "configurations", b"configurations", "envelope", b"envelope", "sites", b"sites"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelScope: _TypeAlias = ModelScope  # noqa: Y015
+
+@_typing.final
+class ModelField(_message.Message):
+    """One input or output of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    kind: _builtins.str
+    """For example double, long, string, boolean."""
+    unit: _builtins.str
+    """UCUM code; empty where it has none."""
+    optional: _builtins.bool
+    """Of an input: the model does without it."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        optional: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "optional", b"optional", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelField: _TypeAlias = ModelField  # noqa: Y015
+
+@_typing.final
+class ModelSchema(_message.Message):
+    """What a model reads and says. A change that breaks callers needs a new major version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelField]: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelField]: ...
+    def __init__(
+        self,
+        *,
+        inputs: _abc.Iterable[Global___ModelField] | None = ...,
+        outputs: _abc.Iterable[Global___ModelField] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelSchema: _TypeAlias = ModelSchema  # noqa: Y015
 
 @_typing.final
 class BackTest(_message.Message):
@@ -83,6 +195,8 @@ class BackTest(_message.Message):
     BASELINE_FIELD_NUMBER: _builtins.int
     BASELINE_ACHIEVED_FIELD_NUMBER: _builtins.int
     DATA_DIGEST_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    LOWER_IS_BETTER_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
     """Reference of the recorded back-test: an id or an address."""
     metric: _builtins.str
@@ -94,6 +208,12 @@ class BackTest(_message.Message):
     """lint: in the metric's own unit"""
     data_digest: _builtins.str
     """Digest of the snapshot of data that it was measured on."""
+    threshold: _builtins.float
+    """What had to be achieved.
+    lint: in the metric's own unit
+    """
+    lower_is_better: _builtins.bool
+    """Of the metric, for example an error."""
     def __init__(
         self,
         *,
@@ -103,14 +223,79 @@ class BackTest(_message.Message):
         baseline: _builtins.str = ...,
         baseline_achieved: _builtins.float = ...,
         data_digest: _builtins.str = ...,
+        threshold: _builtins.float = ...,
+        lower_is_better: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["achieved", b"achieved", "baseline", b"baseline", "baseline_achieved", b"baseline_achieved", "data_digest", b"data_digest", "metric", b"metric", "reference", b"reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["achieved", b"achieved", "baseline", b"baseline", "baseline_achieved", b"baseline_achieved", "data_digest", b"data_digest", "lower_is_better", b"lower_is_better", "metric", b"metric", "reference", b"reference", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BackTest: _TypeAlias = BackTest  # noqa: Y015
+
+@_typing.final
+class ModelActivation(_message.Message):
+    """A version is the active one for its scope during a period of plant time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFECTIVE_FROM_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TO_FIELD_NUMBER: _builtins.int
+    ACTIVATED_BY_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
+    activated_by: _builtins.str
+    @_builtins.property
+    def effective_from(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def effective_to(self) -> _timestamp_pb2.Timestamp:
+        """Unset while open."""
+
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        effective_from: _timestamp_pb2.Timestamp | None = ...,
+        effective_to: _timestamp_pb2.Timestamp | None = ...,
+        activated_by: _builtins.str = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_from", b"effective_from", "effective_to", b"effective_to", "recorded_at", b"recorded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_by", b"activated_by", "effective_from", b"effective_from", "effective_to", b"effective_to", "recorded_at", b"recorded_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelActivation: _TypeAlias = ModelActivation  # noqa: Y015
+
+@_typing.final
+class ModelRecall(_message.Message):
+    """Wall time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECALLED_BY_FIELD_NUMBER: _builtins.int
+    RECALLED_AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    recalled_by: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def recalled_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        recalled_by: _builtins.str = ...,
+        recalled_at: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recalled_at", b"recalled_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "recalled_at", b"recalled_at", "recalled_by", b"recalled_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelRecall: _TypeAlias = ModelRecall  # noqa: Y015
 
 @_typing.final
 class ModelVersion(_message.Message):
@@ -130,6 +315,12 @@ class ModelVersion(_message.Message):
     APPROVAL_NOTE_FIELD_NUMBER: _builtins.int
     EFFECTIVE_FROM_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TO_FIELD_NUMBER: _builtins.int
+    TRAINING_DATA_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    APPROVAL_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    SIGNED_FIELD_NUMBER: _builtins.int
+    ACTIVATIONS_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     """Semantic version."""
@@ -140,6 +331,10 @@ class ModelVersion(_message.Message):
     submitted_by: _builtins.str
     approved_by: _builtins.str
     approval_note: _builtins.str
+    training_data: _builtins.str
+    """Digest of the snapshot that it was trained on, or "none: " and why."""
+    signed: _builtins.str
+    """Governance's Ed25519 signature over the artefact's digest, hexadecimal; set by approval."""
     @_builtins.property
     def scope(self) -> Global___ModelScope: ...
     @_builtins.property
@@ -150,10 +345,20 @@ class ModelVersion(_message.Message):
     def approved_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def effective_from(self) -> _timestamp_pb2.Timestamp:
-        """Plant time from which, and until which, it is the active version for its scope."""
+        """Plant time from which, and until which, it is the active version for its scope: the last period."""
 
     @_builtins.property
     def effective_to(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def signature(self) -> Global___ModelSchema: ...
+    @_builtins.property
+    def approval_expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def activations(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelActivation]:
+        """Every period, oldest first."""
+
+    @_builtins.property
+    def recall(self) -> Global___ModelRecall: ...
     def __init__(
         self,
         *,
@@ -171,11 +376,122 @@ class ModelVersion(_message.Message):
         approval_note: _builtins.str = ...,
         effective_from: _timestamp_pb2.Timestamp | None = ...,
         effective_to: _timestamp_pb2.Timestamp | None = ...,
+        training_data: _builtins.str = ...,
+        signature: Global___ModelSchema | None = ...,
+        approval_expires_at: _timestamp_pb2.Timestamp | None = ...,
+        signed: _builtins.str = ...,
+        activations: _abc.Iterable[Global___ModelActivation] | None = ...,
+        recall: Global___ModelRecall | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "back_test", b"back_test", "effective_from", b"effective_from", "effective_to", b"effective_to", "scope", b"scope", "submitted_at", b"submitted_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_expires_at", b"approval_expires_at", "approved_at", b"approved_at", "back_test", b"back_test", "effective_from", b"effective_from", "effective_to", b"effective_to", "recall", b"recall", "scope", b"scope", "signature", b"signature", "submitted_at", b"submitted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_note", b"approval_note", "approved_at", b"approved_at", "approved_by", b"approved_by", "artefact_digest", b"artefact_digest", "back_test", b"back_test", "description", b"description", "effective_from", b"effective_from", "effective_to", b"effective_to", "name", b"name", "scope", b"scope", "state", b"state", "submitted_at", b"submitted_at", "submitted_by", b"submitted_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activations", b"activations", "approval_expires_at", b"approval_expires_at", "approval_note", b"approval_note", "approved_at", b"approved_at", "approved_by", b"approved_by", "artefact_digest", b"artefact_digest", "back_test", b"back_test", "description", b"description", "effective_from", b"effective_from", "effective_to", b"effective_to", "name", b"name", "recall", b"recall", "scope", b"scope", "signature", b"signature", "signed", b"signed", "state", b"state", "submitted_at", b"submitted_at", "submitted_by", b"submitted_by", "training_data", b"training_data", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelVersion: _TypeAlias = ModelVersion  # noqa: Y015
+
+@_typing.final
+class DerivedOutput(_message.Message):
+    """A derived output that a model version stands behind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    OUTPUT_TYPE_FIELD_NUMBER: _builtins.int
+    OUTPUT_ID_FIELD_NUMBER: _builtins.int
+    OUTPUT_VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CONFIGURATION_VERSION_FIELD_NUMBER: _builtins.int
+    INPUTS_DIGEST_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service that derived it."""
+    subject: _builtins.str
+    """What it is about: an asset's id."""
+    output_type: _builtins.str
+    output_id: _builtins.str
+    output_version: _builtins.int
+    model: _builtins.str
+    model_version: _builtins.str
+    state: _builtins.str
+    """OPEN asks for a decision, STANDING holds until replaced, ENDED, WITHDRAWN."""
+    configuration_version: _builtins.str
+    inputs_digest: _builtins.str
+    """Digest of its input window."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Plant time at which it became true."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        output_type: _builtins.str = ...,
+        output_id: _builtins.str = ...,
+        output_version: _builtins.int = ...,
+        model: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        state: _builtins.str = ...,
+        configuration_version: _builtins.str = ...,
+        inputs_digest: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "configuration_version", b"configuration_version", "inputs_digest", b"inputs_digest", "model", b"model", "model_version", b"model_version", "output_id", b"output_id", "output_type", b"output_type", "output_version", b"output_version", "service", b"service", "state", b"state", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DerivedOutput: _TypeAlias = DerivedOutput  # noqa: Y015
+
+@_typing.final
+class ModelAlarm(_message.Message):
+    """A process of a twin that runs other model versions than the schedule says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PLANT_AT_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    instance: _builtins.str
+    model: _builtins.str
+    @_builtins.property
+    def plant_at(self) -> _timestamp_pb2.Timestamp:
+        """Its tenant's plant time at its last heartbeat."""
+
+    @_builtins.property
+    def running(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def expected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Wall time at which it was noticed first."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        instance: _builtins.str = ...,
+        model: _builtins.str = ...,
+        plant_at: _timestamp_pb2.Timestamp | None = ...,
+        running: _abc.Iterable[_builtins.str] | None = ...,
+        expected: _abc.Iterable[_builtins.str] | None = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plant_at", b"plant_at", "since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "instance", b"instance", "model", b"model", "plant_at", b"plant_at", "running", b"running", "service", b"service", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelAlarm: _TypeAlias = ModelAlarm  # noqa: Y015

@@ -183,6 +183,11 @@ class ModelSnapshot(_Parsed):
         found: tuple[ActiveModel, ...] | None = self._read(f"schedule.{name}", _schedule)
         return found or ()
 
+    def public_key(self) -> str:
+        """Return the key that verifies signatures of artefacts, hexadecimal; empty for none."""
+        found: str | None = self._read("signing-key", _key)
+        return found or ""
+
     def shadows(self, name: str) -> tuple[ActiveModel, ...]:
         """Return the versions that run beside the active one, without deciding."""
         found: tuple[ActiveModel, ...] | None = self._read(f"shadow.{name}", _schedule)
@@ -250,6 +255,10 @@ def _model(value: dict[str, Any]) -> ActiveModel:
         effective_to=parse_time(value["effective_to"]) if value.get("effective_to") else None,
         signature=value.get("signature", ""),
     )
+
+
+def _key(value: dict[str, Any]) -> str:
+    return str(value["ed25519"])
 
 
 def _schedule(value: dict[str, Any]) -> tuple[ActiveModel, ...]:
