@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import os
-import shutil
 import socket
-import subprocess
-from pathlib import Path
 
 import pytest
 import uvicorn
@@ -16,9 +12,6 @@ from twinmesh_federation.http import GraphQLHandler, application
 from twinmesh_federation.testing import LocalSubgraphs
 
 PACKAGES = ["graphql-http@1.23.1", "graphql@16.15.0"]
-GIVEN = os.environ.get("TWINMESH_NODE_MODULES")
-CACHE = Path.home() / ".cache" / "twinmesh" / "node"
-INSTALL_S = 180
 SCRIPT = """
 import { auditServer } from 'graphql-http';
 const found = [];
@@ -31,28 +24,7 @@ console.log(JSON.stringify(found));
 pytestmark = pytest.mark.cases
 
 
-@pytest.fixture(scope="module")
-def node_modules() -> Path:
-    """Return a folder with graphql-http: the given one, else installed once into the cache."""
-    if GIVEN is not None:
-        return Path(GIVEN)
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("needs node 18 or later with npm, or set TWINMESH_NODE_MODULES")
-    folder = CACHE / "-".join(PACKAGES).replace("@", "-")
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(
-            ["npm", "install", "--prefix", str(folder), *options, *PACKAGES],
-            capture_output=True, text=True, timeout=INSTALL_S, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            pytest.skip(f"npm installs no graphql-http here: {done.stderr.strip()[-300:]}")
-        (folder / "installed").touch()
-    return folder / "node_modules"
-
-
-async def test_all_61_audits_of_graphql_over_http_pass(tmp_path, node_modules):
+async def test_all_61_audits_of_graphql_over_http_pass(tmp_path, npm):
     supergraph = compose([Subgraph("a", "http://a", "type Query { hello: String }")]).supergraph
     engine = Engine(LocalSubgraphs({}), supergraph=supergraph)
     listener = socket.socket()
@@ -63,7 +35,7 @@ async def test_all_61_audits_of_graphql_over_http_pass(tmp_path, node_modules):
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     script = tmp_path / "audit.mjs"
     script.write_text(SCRIPT)
-    (tmp_path / "node_modules").symlink_to(node_modules)
+    (tmp_path / "node_modules").symlink_to(npm(*PACKAGES))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
 
     node = await asyncio.create_subprocess_exec(

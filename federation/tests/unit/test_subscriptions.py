@@ -381,11 +381,14 @@ async def test_silence_is_filled_with_signs_of_life():
             assert await response.content.readline() == b":\n"
 
 
-async def test_a_client_that_never_answers_is_given_up():
-    limits = SubscriptionLimits(keep_alive_s=0.05)
-    more = {"limits": limits}
-    async with gateway(**more) as g:
-        endpoint_limits = SocketLimits(silence_s=0.15)
+@pytest.mark.parametrize(
+    ("endpoint_limits", "answers", "code"),
+    [(SocketLimits(silence_s=0.15), False, 4499), (SocketLimits(idle_s=0.15), True, 4497)],
+)
+async def test_a_client_that_never_answers_or_never_asks_is_given_up(
+    endpoint_limits, answers, code
+):
+    async with gateway(limits=SubscriptionLimits(keep_alive_s=0.05)) as g:
         pipeline = Pipeline(g.engine, subscriptions=g.subscriptions)
         app = application(
             g.engine,
@@ -396,8 +399,9 @@ async def test_a_client_that_never_answers_is_given_up():
             ws = await g.session.ws_connect(url + "/graphql", protocols=(PROTOCOL,))
             await ws.send_json({"type": "connection_init"})
             while (await ws.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
-                pass
-            assert ws.close_code == 4499
+                if answers:
+                    await ws.send_json({"type": "pong"})
+            assert ws.close_code == code
 
 
 async def closes_with(g, *messages, protocols=(PROTOCOL,), headers=None):

@@ -189,6 +189,17 @@ async def test_variables_narrow_what_is_heard_and_a_failed_field_is_coded(nats, 
     assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
+async def test_whoever_has_the_head_of_the_answer_misses_nothing_from_then_on(nats, bus, issuer):
+    query = "subscription { changed { subject } }"
+    async with a_twin(nats, bus, issuer) as (service, feed, http):
+        for version in range(5):
+            async with subscribed(http, query, issuer.headers()) as (_, events):
+                assert len(feed._listeners) == 1
+                await service.publisher.publish(event(version, f"s{version}"))
+                assert (await anext(events))[1]["data"]["changed"]["subject"] == f"s{version}"
+            await listeners(feed, 0)
+
+
 async def test_a_stream_outlives_the_deadline_of_a_request(nats, bus, issuer):
     headers = {**issuer.headers(), "tm-deadline-ms": "300"}
     query = "subscription { changed { subject } }"

@@ -33,6 +33,7 @@ ID_TAKEN: Final = 4409
 TOO_MANY: Final = 4429
 SILENT: Final = 4499
 TOO_SLOW: Final = 4498
+IDLE: Final = 4497
 MAX_ID_CHARS: Final = 200
 MAX_REASON_BYTES: Final = 120
 
@@ -49,12 +50,14 @@ class SocketLimits:
         operations: Operations under way at once.
         message_bytes: Length of a client's message.
         silence_s: Seconds after which a client that answers no ping is given up.
+        idle_s: Seconds after which a connection without an operation is closed.
     """
 
     init_s: float = 5.0
     operations: int = 50
     message_bytes: int = 1_000_000
     silence_s: float = 45.0
+    idle_s: float = 300.0
 
 
 class WebSocketEndpoint:
@@ -258,15 +261,18 @@ class _Connection:
         await self._send({"id": operation_id, "type": "complete"})
 
     async def _keep_alive(self) -> None:
-        """Ping now and then; a client that says nothing for long is given up."""
+        """Ping now and then; a client that says nothing for long, or asks nothing, is given up."""
         every_s = self._pipeline.stream_limits.keep_alive_s
-        silent_s = 0.0
+        silent_s = idle_s = 0.0
         while True:
             self._heard.clear()
             await asyncio.sleep(every_s)
             silent_s = 0.0 if self._heard.is_set() else silent_s + every_s
+            idle_s = 0.0 if self._operations else idle_s + every_s
             if silent_s >= self._limits.silence_s:
                 raise _CloseError(SILENT, "No answer to pings")
+            if idle_s >= self._limits.idle_s:
+                raise _CloseError(IDLE, "Nothing was asked for a while: connect when you ask")
             if self._acknowledged:
                 await self._send({"type": "ping"})
 

@@ -1,8 +1,9 @@
 """Subscriptions of a subgraph, as server-sent events: `graphql-sse`, distinct connections mode."""
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 import orjson
@@ -64,39 +65,64 @@ class GraphqlStream:
         self._formatted = formatted
         self._sending = asyncio.Lock()
         self._silent = True
+        self._begun = asyncio.Event()
 
     async def answer(self, receive: Receive, send: Send) -> None:
-        """Send events until they end, or the caller is gone or reads too slowly."""
+        """Send events until they end, or the caller is gone or reads too slowly.
+
+        The head of the answer is sent once the source listens: what happens from then on is told.
+        """
         principal, token, times = current_principal(), caller_token(), current_read_time()
         with answering(principal=principal, token=token, read_time=times):
-            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
-            sending = asyncio.create_task(self._send_events(send))
-            tasks = {
-                sending,
-                asyncio.create_task(self._keep_alive(send)),
-                asyncio.create_task(_disconnected(receive)),
-            }
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
+            # One context for all steps of the source, which turns it to each event's moment.
+            shared = contextvars.copy_context()
+        sending = asyncio.create_task(self._send_events(send, shared), context=shared)
+        tasks = {
+            sending,
+            asyncio.create_task(self._keep_alive(send)),
+            asyncio.create_task(_disconnected(receive)),
+        }
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
         if sending.cancelled() or isinstance(sending.exception(), TimeoutError | OSError):
             return
         sending.result()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send_events(self, send: Send) -> None:
+    async def _send_events(self, send: Send, shared: contextvars.Context) -> None:
+        answers = self._answers()
+        first = asyncio.create_task(anext(answers, None), context=shared)
         try:
-            async for answer in self._answers():
+            await asyncio.sleep(0)
+            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+            self._begun.set()
+            await self._send_answers(send, first, answers)
+        finally:
+            first.cancel()
+            await asyncio.wait({first})
+            await answers.aclose()
+
+    async def _send_answers(
+        self,
+        send: Send,
+        first: "asyncio.Task[dict[str, Any] | None]",
+        answers: AsyncGenerator[dict[str, Any], None],
+    ) -> None:
+        try:
+            answer = await first
+            while answer is not None:
                 await self._send(send, b"event: next\ndata: " + orjson.dumps(answer) + b"\n\n")
+                answer = await anext(answers, None)
         except (TwinError, GraphQLError) as error:
             data = orjson.dumps({"data": None, "errors": [self._formatted(error)]})
             await self._send(send, b"event: next\ndata: " + data + b"\n\n")
         await self._send(send, b"event: complete\ndata: \n\n")
 
-    async def _answers(self) -> AsyncIterator[dict[str, Any]]:
+    async def _answers(self) -> AsyncGenerator[dict[str, Any], None]:
         source = await self._source()
         if isinstance(source, list):
             yield {"data": None, "errors": [self._formatted(e) for e in source]}
@@ -160,6 +186,7 @@ class GraphqlStream:
         return result.data, list(result.errors or ())
 
     async def _keep_alive(self, send: Send) -> None:
+        await self._begun.wait()
         while True:
             self._silent = True
             await asyncio.sleep(KEEP_ALIVE_S)
