@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from twinmesh_cli.contract_changes import (
+    client,
+    consumer_json,
+    consumer_line,
+    consumers,
+    deprecations,
+    override,
+)
 from twinmesh_cli.contract_check import check
 from twinmesh_cli.governance_door import (
     REFUSED,
@@ -41,7 +49,8 @@ def contract() -> None:
     """Register, compare and read contracts."""
 
 
-contract.add_command(check)
+for command in (check, consumers, client, deprecations, override):
+    contract.add_command(command)
 
 
 @contract.command()
@@ -65,7 +74,7 @@ def push(
     Without a target, those of this release. Exit 0: registered (or waiting for a partner); 1: at
     least one refused, with every reason; 2: it could not be tried.
     """
-    bundles = _bundles(targets or RELEASE, urls, whole_release=not targets)
+    bundles = bundles_of(targets or RELEASE, urls, whole_release=not targets)
     _push(door, bundles, dry_run=dry_run, as_json=as_json)
 
 
@@ -76,7 +85,7 @@ def push(
 @door_options("author")
 def diff(door: Door, target: str, url: str, *, as_json: bool) -> None:
     """Say what registering a contract would do, and register nothing."""
-    bundles = _bundles((target,), (url,) if url else (), whole_release=False)
+    bundles = bundles_of((target,), (url,) if url else (), whole_release=False)
     _push(door, bundles, dry_run=True, as_json=as_json)
 
 
@@ -99,39 +108,6 @@ def list_(door: Door, service: str, *, as_json: bool) -> None:
             f"{each.service:20} {each.version:10} {_state(each.state):10} {each.digest[:12]} "
             f"{each.team}"
         )
-
-
-@contract.command()
-@click.argument("service")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@door_options("author")
-def consumers(door: Door, service: str, *, as_json: bool) -> None:
-    """List who declares that it consumes a service's events, and whom to ask there."""
-    from twinmesh.governance.v1 import governance_service_pb2 as pb  # noqa: PLC0415
-
-    found = call(door, lambda stub: stub.ListContracts(pb.ListContractsRequest())).contracts
-    own = next((each for each in found if each.service == service), None)
-    if own is None:
-        click.echo(f"NOT_FOUND: no contract {service}", err=True)
-        raise SystemExit(REFUSED)
-    rows = [
-        {
-            "event_type": event.type,
-            "consumer": each.service,
-            "team": each.team,
-            "contact": each.contact,
-        }
-        for event in own.events
-        for each in found
-        if event.type in each.consumes
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        click.echo("{event_type:44} {consumer:20} {team} <{contact}>".format(**row))
-    if not rows:
-        click.echo(f"nobody declares that it consumes an event of {service}")
 
 
 @contract.command()
@@ -197,9 +173,14 @@ def _contract_folder(path: Path) -> Path:
     return found[0]
 
 
-def _bundles(
+def bundles_of(
     targets: Sequence[str], urls: Sequence[str], *, whole_release: bool
 ) -> "list[contract_pb2.ContractBundle]":
+    """Return what to push.
+
+    Raises:
+        SystemExit: 2 when a target cannot be read.
+    """
     try:
         contracts = [
             read_target(target)
@@ -269,6 +250,10 @@ def _as_json(answer: "governance_service_pb2.PushContractsResponse") -> dict[str
                     "message": f.message,
                     "hint": f.hint,
                     "service": f.service,
+                    "consumers": [consumer_json(each) for each in f.consumers],
+                    "looked_since": (
+                        f.looked_since.ToJsonString() if f.HasField("looked_since") else None
+                    ),
                 }
                 for f in o.findings
             ],
@@ -295,5 +280,7 @@ def _as_text(answer: "governance_service_pb2.PushContractsResponse", *, dry_run:
                 f"  {_severity(finding.severity)} {finding.code} {finding.subject}: "
                 f"{finding.message}"
             )
+            for each in finding.consumers:
+                click.echo(f"    {consumer_line(each)}")
             if finding.hint:
                 click.echo(f"    {finding.hint}")

@@ -15,6 +15,8 @@ _COMMANDS: Final = {
     "ask": ("asking", "Ask the gateway a GraphQL query."),
     "trace": ("tracing", "Print a trace: of a work item, or by trace id."),
     "contract": ("contract", "Register, compare and read contracts."),
+    "can-i-deploy": ("deploying", "Say whether a version may be deployed somewhere."),
+    "deployment": ("deploying", "Record and list which version runs where."),
     "model": ("model", "Submit, approve, activate, retire and list model versions."),
     "audit": ("audit", "List, prove, export and verify the audit log; erase a person."),
     "policy": ("policy", "Show, check, put and approve who may do what in governance."),
@@ -35,7 +37,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS or not _present(cmd_name):
             return None
         module = importlib.import_module(f"twinmesh_cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from governance import app
 from governance.settings import GovernanceSettings
 from twinmesh_cli.contract import contract
+from twinmesh_cli.deploying import can_i_deploy, deployment
 from twinmesh_cli.model import model
 from twinmesh_sdk.testing.mesh import running, settings_for
 
@@ -194,3 +195,65 @@ async def test_a_model_goes_from_submission_to_retirement(twinmesh, tmp_path):
     assert "PERMISSION_DENIED" in words
     assert "ACTIVE from 2020-03-09T06:00:00Z" in shown
     assert "RETIRED" in listed
+
+
+async def test_a_refusal_is_overridden_by_two_persons(twinmesh, project):
+    url = ("--url", "http://127.0.0.1:1/graphql")
+    await twinmesh(contract, "push", project(), *url)
+    broken = project("1.1.0", "Int")
+    nothing, why = await twinmesh(
+        contract, "override", "request", broken, "--reason", " ", *url, who="author"
+    )
+    code, said = await twinmesh(
+        contract, "override", "request", broken, "--reason", "agreed", "--json", *url, who="author"
+    )
+    asked = json.loads(said)["id"]
+    own, _ = await twinmesh(contract, "override", "approve", asked, who="author")
+    approved, words = await twinmesh(contract, "override", "approve", asked, who="reviewer")
+    pushed, _ = await twinmesh(contract, "push", broken, *url)
+    listed, line = await twinmesh(contract, "override", "list", who="erp-app")
+
+    assert (nothing, code, own, approved, pushed, listed) == (2, 0, 1, 0, 0, 0)
+    assert "reason" in why
+    assert "approved by" in words
+    assert "takes back FIELD_CHANGED_KIND Asset.hello" in line
+
+
+async def test_can_i_deploy_answers_by_exit_code_with_reasons(twinmesh, project):
+    url = ("--url", "http://127.0.0.1:1/graphql")
+    await twinmesh(contract, "push", project(), *url)
+    await twinmesh(contract, "push", project("2.0.0", "Int"), *url)
+
+    async def ask(version, environment, *more):
+        return await twinmesh(can_i_deploy, "hello", version, "--to", environment, *more)
+
+    nowhere, _ = await ask("1.0.0", "prod")
+    missing, why = await ask("9.0.0", "local")
+    recorded, _ = await twinmesh(deployment, "record", "hello", "1.0.0", "--to", "prod")
+    same, yes = await ask("1.0.0", "prod")
+    broken, said = await ask("2.0.0", "prod", "--json")
+    malformed, _ = await ask("two", "prod")
+    _, listed = await twinmesh(deployment, "list", "--in", "prod")
+    forbidden, _ = await twinmesh(
+        deployment, "record", "hello", "1.0.0", "--to", "prod", who="erp-app"
+    )
+
+    assert (nowhere, missing, recorded, same, broken, malformed) == (3, 1, 0, 0, 3, 2)
+    assert "NOT_REGISTERED" in why
+    assert yes.splitlines() == ["yes"]
+    assert json.loads(said)["verdict"] == "unknown"
+    assert [r["code"] for r in json.loads(said)["reasons"]] == ["FIELD_CHANGED_KIND"]
+    assert listed.split()[:4] == ["prod", "hello", "1.0.0", "READY"]
+    assert forbidden == 1
+
+
+async def test_a_client_gets_an_owner_and_deprecations_are_listed(twinmesh, project):
+    url = ("--url", "http://127.0.0.1:1/graphql")
+    await twinmesh(contract, "push", project(type="String @deprecated"), *url)
+    named, _ = await twinmesh(contract, "client", "erp-app", "--team", "F", "--contact", "f@x.org")
+    code, said = await twinmesh(contract, "deprecations", "hello")
+    _, nobody = await twinmesh(contract, "consumers", "hello")
+
+    assert (named, code) == (0, 0)
+    assert said.startswith("hello Asset.hello: since ")
+    assert "no use of any contract was reported yet" in nobody

@@ -28,6 +28,8 @@ COMMANDS = [
     "trace",
     "token",
     "contract",
+    "can-i-deploy",
+    "deployment",
     "audit",
     "policy",
     "quarantine",

@@ -46,6 +46,7 @@ class UsesOut(Strict):
     uses: list[UseOut]
     since: datetime
     observed_since: datetime | None
+    consumers: list[ConsumerOut]
 
 
 class OwnerIn(Strict):
@@ -148,6 +149,7 @@ def _add_consumers(router: APIRouter, consumers: ReadConsumers) -> None:
             uses=[UseOut.of(use) for use in found.uses],
             since=found.since,
             observed_since=found.observed_since,
+            consumers=[ConsumerOut.of(consumer) for consumer in found.consumers],
         )
 
     @router.put("/clients/{client}", status_code=204)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from governance.decide.evidence import consumers_of
+from governance.decide.evidence import Evidence, consumers_of
 from governance.model.changes import Deprecation
 from governance.model.consumption import ClientOwner, Use
 from governance.model.findings import Consumer
@@ -23,11 +23,13 @@ class Used:
     Attributes:
         since: The beginning of the window looked at.
         observed_since: The first use ever reported; None before.
+        consumers: The same by consumer, with whom to ask.
     """
 
     uses: tuple[Use, ...]
     since: datetime
     observed_since: datetime | None
+    consumers: tuple[Consumer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,16 @@ class ReadConsumers:
 
     async def uses(self, service: str, *, since: datetime | None = None) -> Used:
         """Return what clients used of a service's contract, within the window or since a time."""
-        start = since or self._clock.wall_now() - self._windows.use
+        now = self._clock.wall_now()
+        start = since or now - self._windows.use
         async with self._registry.snapshot() as session:
-            found = await session.uses(since=start, service=service)
-            return Used(tuple(found), start, await session.observed_since())
+            found = tuple(await session.uses(since=start, service=service))
+            observed = await session.observed_since()
+            owners = {owner.client: owner for owner in await session.owners()}
+            mesh = await session.mesh()
+        bundles = [contract.bundle for contract in mesh.active().values()]
+        consumers = consumers_of(service, found, (), bundles, Evidence(now=now, owners=owners))
+        return Used(found, start, observed, consumers)
 
     async def deprecations(self, service: str = "") -> list[Deprecated]:
         """Return what is deprecated, with who still uses it."""

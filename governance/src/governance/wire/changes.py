@@ -25,6 +25,7 @@ def uses_to_pb(used: Used) -> pb.ListUsesResponse:
         uses=[_use(use) for use in used.uses],
         since=timestamp(used.since),
         observed_since=timestamp(used.observed_since),
+        consumers=[consumer_to_pb(consumer) for consumer in used.consumers],
     )
 
 

@@ -27,7 +27,7 @@ from twinmesh.governance.v1 import consumption_pb2 as twinmesh_dot_governance_do
 from twinmesh.governance.v1 import contract_pb2 as twinmesh_dot_governance_dot_v1_dot_contract__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-twinmesh/governance/v1/contract_service.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(twinmesh/governance/v1/consumption.proto\x1a%twinmesh/governance/v1/contract.proto\"M\n\x0fListUsesRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x01\n\x10ListUsesResponse\x12\x31\n\x04uses\x18\x01 \x03(\x0b\x32#.twinmesh.governance.v1.ContractUse\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0eobserved_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x11NameClientRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\"\x14\n\x12NameClientResponse\"\xe5\x01\n\x0b\x44\x65precation\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x12\n\ncoordinate\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cremoval_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\tconsumers\x18\x07 \x03(\x0b\x32 .twinmesh.governance.v1.Consumer\"*\n\x17ListDeprecationsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"U\n\x18ListDeprecationsResponse\x12\x39\n\x0c\x64\x65precations\x18\x01 \x03(\x0b\x32#.twinmesh.governance.v1.Deprecation\"\xd3\x02\n\x08Override\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12;\n\x08\x66indings\x18\x05 \x03(\x0b\x32).twinmesh.governance.v1.OverriddenFinding\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x14\n\x0crequested_by\x18\x07 \x01(\t\x12\x30\n\x0crequested_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61pproved_by\x18\n \x01(\t\x12/\n\x0b\x61pproved_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"2\n\x11OverriddenFinding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"\x90\x01\n\x16RequestOverrideRequest\x12\x36\n\x06\x62undle\x18\x01 \x01(\x0b\x32&.twinmesh.governance.v1.ContractBundle\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x17RequestOverrideResponse\x12\x32\n\x08override\x18\x01 \x01(\x0b\x32 .twinmesh.governance.v1.Override\"$\n\x16\x41pproveOverrideRequest\x12\n\n\x02id\x18\x01 \x01(\t\"M\n\x17\x41pproveOverrideResponse\x12\x32\n\x08override\x18\x01 \x01(\x0b\x32 .twinmesh.governance.v1.Override\"#\n\x14ListOverridesRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"L\n\x15ListOverridesResponse\x12\x33\n\toverrides\x18\x01 \x03(\x0b\x32 .twinmesh.governance.v1.Override2\xa2\x05\n\x0f\x43ontractService\x12]\n\x08ListUses\x12\'.twinmesh.governance.v1.ListUsesRequest\x1a(.twinmesh.governance.v1.ListUsesResponse\x12\x63\n\nNameClient\x12).twinmesh.governance.v1.NameClientRequest\x1a*.twinmesh.governance.v1.NameClientResponse\x12u\n\x10ListDeprecations\x12/.twinmesh.governance.v1.ListDeprecationsRequest\x1a\x30.twinmesh.governance.v1.ListDeprecationsResponse\x12r\n\x0fRequestOverride\x12..twinmesh.governance.v1.RequestOverrideRequest\x1a/.twinmesh.governance.v1.RequestOverrideResponse\x12r\n\x0f\x41pproveOverride\x12..twinmesh.governance.v1.ApproveOverrideRequest\x1a/.twinmesh.governance.v1.ApproveOverrideResponse\x12l\n\rListOverrides\x12,.twinmesh.governance.v1.ListOverridesRequest\x1a-.twinmesh.governance.v1.ListOverridesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-twinmesh/governance/v1/contract_service.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(twinmesh/governance/v1/consumption.proto\x1a%twinmesh/governance/v1/contract.proto\"M\n\x0fListUsesRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd9\x01\n\x10ListUsesResponse\x12\x31\n\x04uses\x18\x01 \x03(\x0b\x32#.twinmesh.governance.v1.ContractUse\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0eobserved_since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\tconsumers\x18\x04 \x03(\x0b\x32 .twinmesh.governance.v1.Consumer\"B\n\x11NameClientRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\"\x14\n\x12NameClientResponse\"\xe5\x01\n\x0b\x44\x65precation\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x12\n\ncoordinate\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cremoval_from\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\tconsumers\x18\x07 \x03(\x0b\x32 .twinmesh.governance.v1.Consumer\"*\n\x17ListDeprecationsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"U\n\x18ListDeprecationsResponse\x12\x39\n\x0c\x64\x65precations\x18\x01 \x03(\x0b\x32#.twinmesh.governance.v1.Deprecation\"\xd3\x02\n\x08Override\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12;\n\x08\x66indings\x18\x05 \x03(\x0b\x32).twinmesh.governance.v1.OverriddenFinding\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x14\n\x0crequested_by\x18\x07 \x01(\t\x12\x30\n\x0crequested_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x61pproved_by\x18\n \x01(\t\x12/\n\x0b\x61pproved_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"2\n\x11OverriddenFinding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"\x90\x01\n\x16RequestOverrideRequest\x12\x36\n\x06\x62undle\x18\x01 \x01(\x0b\x32&.twinmesh.governance.v1.ContractBundle\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x17RequestOverrideResponse\x12\x32\n\x08override\x18\x01 \x01(\x0b\x32 .twinmesh.governance.v1.Override\"$\n\x16\x41pproveOverrideRequest\x12\n\n\x02id\x18\x01 \x01(\t\"M\n\x17\x41pproveOverrideResponse\x12\x32\n\x08override\x18\x01 \x01(\x0b\x32 .twinmesh.governance.v1.Override\"#\n\x14ListOverridesRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"L\n\x15ListOverridesResponse\x12\x33\n\toverrides\x18\x01 \x03(\x0b\x32 .twinmesh.governance.v1.Override2\xa2\x05\n\x0f\x43ontractService\x12]\n\x08ListUses\x12\'.twinmesh.governance.v1.ListUsesRequest\x1a(.twinmesh.governance.v1.ListUsesResponse\x12\x63\n\nNameClient\x12).twinmesh.governance.v1.NameClientRequest\x1a*.twinmesh.governance.v1.NameClientResponse\x12u\n\x10ListDeprecations\x12/.twinmesh.governance.v1.ListDeprecationsRequest\x1a\x30.twinmesh.governance.v1.ListDeprecationsResponse\x12r\n\x0fRequestOverride\x12..twinmesh.governance.v1.RequestOverrideRequest\x1a/.twinmesh.governance.v1.RequestOverrideResponse\x12r\n\x0f\x41pproveOverride\x12..twinmesh.governance.v1.ApproveOverrideRequest\x1a/.twinmesh.governance.v1.ApproveOverrideResponse\x12l\n\rListOverrides\x12,.twinmesh.governance.v1.ListOverridesRequest\x1a-.twinmesh.governance.v1.ListOverridesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,33 +37,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTUSESREQUEST']._serialized_start=187
   _globals['_LISTUSESREQUEST']._serialized_end=264
   _globals['_LISTUSESRESPONSE']._serialized_start=267
-  _globals['_LISTUSESRESPONSE']._serialized_end=431
-  _globals['_NAMECLIENTREQUEST']._serialized_start=433
-  _globals['_NAMECLIENTREQUEST']._serialized_end=499
-  _globals['_NAMECLIENTRESPONSE']._serialized_start=501
-  _globals['_NAMECLIENTRESPONSE']._serialized_end=521
-  _globals['_DEPRECATION']._serialized_start=524
-  _globals['_DEPRECATION']._serialized_end=753
-  _globals['_LISTDEPRECATIONSREQUEST']._serialized_start=755
-  _globals['_LISTDEPRECATIONSREQUEST']._serialized_end=797
-  _globals['_LISTDEPRECATIONSRESPONSE']._serialized_start=799
-  _globals['_LISTDEPRECATIONSRESPONSE']._serialized_end=884
-  _globals['_OVERRIDE']._serialized_start=887
-  _globals['_OVERRIDE']._serialized_end=1226
-  _globals['_OVERRIDDENFINDING']._serialized_start=1228
-  _globals['_OVERRIDDENFINDING']._serialized_end=1278
-  _globals['_REQUESTOVERRIDEREQUEST']._serialized_start=1281
-  _globals['_REQUESTOVERRIDEREQUEST']._serialized_end=1425
-  _globals['_REQUESTOVERRIDERESPONSE']._serialized_start=1427
-  _globals['_REQUESTOVERRIDERESPONSE']._serialized_end=1504
-  _globals['_APPROVEOVERRIDEREQUEST']._serialized_start=1506
-  _globals['_APPROVEOVERRIDEREQUEST']._serialized_end=1542
-  _globals['_APPROVEOVERRIDERESPONSE']._serialized_start=1544
-  _globals['_APPROVEOVERRIDERESPONSE']._serialized_end=1621
-  _globals['_LISTOVERRIDESREQUEST']._serialized_start=1623
-  _globals['_LISTOVERRIDESREQUEST']._serialized_end=1658
-  _globals['_LISTOVERRIDESRESPONSE']._serialized_start=1660
-  _globals['_LISTOVERRIDESRESPONSE']._serialized_end=1736
-  _globals['_CONTRACTSERVICE']._serialized_start=1739
-  _globals['_CONTRACTSERVICE']._serialized_end=2413
+  _globals['_LISTUSESRESPONSE']._serialized_end=484
+  _globals['_NAMECLIENTREQUEST']._serialized_start=486
+  _globals['_NAMECLIENTREQUEST']._serialized_end=552
+  _globals['_NAMECLIENTRESPONSE']._serialized_start=554
+  _globals['_NAMECLIENTRESPONSE']._serialized_end=574
+  _globals['_DEPRECATION']._serialized_start=577
+  _globals['_DEPRECATION']._serialized_end=806
+  _globals['_LISTDEPRECATIONSREQUEST']._serialized_start=808
+  _globals['_LISTDEPRECATIONSREQUEST']._serialized_end=850
+  _globals['_LISTDEPRECATIONSRESPONSE']._serialized_start=852
+  _globals['_LISTDEPRECATIONSRESPONSE']._serialized_end=937
+  _globals['_OVERRIDE']._serialized_start=940
+  _globals['_OVERRIDE']._serialized_end=1279
+  _globals['_OVERRIDDENFINDING']._serialized_start=1281
+  _globals['_OVERRIDDENFINDING']._serialized_end=1331
+  _globals['_REQUESTOVERRIDEREQUEST']._serialized_start=1334
+  _globals['_REQUESTOVERRIDEREQUEST']._serialized_end=1478
+  _globals['_REQUESTOVERRIDERESPONSE']._serialized_start=1480
+  _globals['_REQUESTOVERRIDERESPONSE']._serialized_end=1557
+  _globals['_APPROVEOVERRIDEREQUEST']._serialized_start=1559
+  _globals['_APPROVEOVERRIDEREQUEST']._serialized_end=1595
+  _globals['_APPROVEOVERRIDERESPONSE']._serialized_start=1597
+  _globals['_APPROVEOVERRIDERESPONSE']._serialized_end=1674
+  _globals['_LISTOVERRIDESREQUEST']._serialized_start=1676
+  _globals['_LISTOVERRIDESREQUEST']._serialized_end=1711
+  _globals['_LISTOVERRIDESRESPONSE']._serialized_start=1713
+  _globals['_LISTOVERRIDESRESPONSE']._serialized_end=1789
+  _globals['_CONTRACTSERVICE']._serialized_start=1792
+  _globals['_CONTRACTSERVICE']._serialized_end=2466
 # @@protoc_insertion_point(module_scope)

@@ -53,6 +53,7 @@ class ListUsesResponse(_message.Message):
     USES_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     OBSERVED_SINCE_FIELD_NUMBER: _builtins.int
+    CONSUMERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def uses(self) -> _containers.RepeatedCompositeFieldContainer[_consumption_pb2.ContractUse]: ...
     @_builtins.property
@@ -61,16 +62,21 @@ class ListUsesResponse(_message.Message):
     def observed_since(self) -> _timestamp_pb2.Timestamp:
         """The first use ever reported; unset before."""
 
+    @_builtins.property
+    def consumers(self) -> _containers.RepeatedCompositeFieldContainer[_contract_pb2.Consumer]:
+        """The same by consumer, with whom to ask."""
+
     def __init__(
         self,
         *,
         uses: _abc.Iterable[_consumption_pb2.ContractUse] | None = ...,
         since: _timestamp_pb2.Timestamp | None = ...,
         observed_since: _timestamp_pb2.Timestamp | None = ...,
+        consumers: _abc.Iterable[_contract_pb2.Consumer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["observed_since", b"observed_since", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["observed_since", b"observed_since", "since", b"since", "uses", b"uses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "observed_since", b"observed_since", "since", b"since", "uses", b"uses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
