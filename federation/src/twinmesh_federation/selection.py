@@ -122,6 +122,8 @@ def parse_field_set_node(text: str) -> SelectionSetNode:
     if len(document.definitions) != 1:
         raise ValueError("a field set is one selection set")
     selection_set: SelectionSetNode = definition.selection_set  # type: ignore[attr-defined]
+    if not selection_set.selections:
+        raise ValueError("a field set selects at least one field")
     return selection_set
 
 

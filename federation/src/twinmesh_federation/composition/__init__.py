@@ -14,6 +14,7 @@ from graphql import (
 )
 
 from twinmesh_federation.composition.carried import Carrier, composed_directives
+from twinmesh_federation.composition.definition_rules import definition_problems
 from twinmesh_federation.composition.emit import Emitter
 from twinmesh_federation.composition.graphql_rules import GraphQLRules
 from twinmesh_federation.composition.merge import Merger
@@ -40,6 +41,14 @@ _EXECUTABLE = frozenset(
      DirectiveLocation.FRAGMENT_SPREAD, DirectiveLocation.INLINE_FRAGMENT,
      DirectiveLocation.VARIABLE_DEFINITION)
 )  # fmt: skip
+_HINTS = {
+    "INVALID_GRAPHQL": "Correct the schema: it must be valid GraphQL, its directives included.",
+    "DIRECTIVE_DEFINITION_INVALID": "Copy the definition from the federation specification.",
+    "INVALID_LINK_DIRECTIVE_USAGE": "Link each specification once; import only what it has.",
+    "INVALID_LINK_IDENTIFIER": "Give the URL as https://host/name/vMAJOR.MINOR.",
+    "UNKNOWN_LINK_VERSION": "Link version v1.0 of the link specification.",
+    "UNKNOWN_FEDERATION_LINK_VERSION": "Link a version from v2.0 to the latest known one.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +147,17 @@ def _read(
     problems = list(schema.links.problems)
     if not problems:
         note_possible(schema)
+        problems += [("DIRECTIVE_DEFINITION_INVALID", m) for m in definition_problems(schema)]
         found = dict.fromkeys(GraphQLRules(document, schema).check())
         problems += [("INVALID_GRAPHQL", message) for message in found]
-    if not problems:
+    valid = not problems
+    if valid:
         problems += rename_roots(schema)
-    if problems:
-        issues += [
-            CompositionIssue(code, f"[{subgraph.name}] {message}", (subgraph.name,))
-            for code, message in problems
-        ]
+    issues += [
+        CompositionIssue(code, f"[{subgraph.name}] {message}", (subgraph.name,), "", _hint(code))
+        for code, message in problems
+    ]
+    if not valid:
         return None
     note_possible(schema)
     unmarked = settle_external(schema)
@@ -155,7 +166,13 @@ def _read(
     schema.provided = settle_shareable(schema)
     found_issues = SubgraphRules(schema, unmarked).check()
     issues += found_issues
-    return None if found_issues else schema
+    return None if found_issues or problems else schema
+
+
+def _hint(code: str) -> str:
+    if code.startswith("ROOT_"):
+        return "Make it the root, or give one of the two types another name."
+    return _HINTS[code]
 
 
 def _graph_id(name: str, taken: set[str]) -> str:

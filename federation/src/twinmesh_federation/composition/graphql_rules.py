@@ -88,6 +88,10 @@ class GraphQLRules:
     def check(self) -> list[str]:
         """Return what is wrong."""
         self._check_unique()
+        for kind, name in {"query": "Query", **self._schema.roots}.items():
+            root = self._schema.types.get(name)
+            if root is not None and root.kind != kinds.OBJECT:
+                self.problems.append(f"The {kind} root type {name} must be an object type.")
         # With the query types that held the federation's own fields only, which are gone by now.
         declared = {
             d.name.value for d in self._document.definitions if isinstance(d, TypeDefinitionNode)
@@ -102,6 +106,10 @@ class GraphQLRules:
                 and definition.name.value not in self._scalars
             ):
                 self._check_type(definition)
+            elif isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
+                self._check_directives(definition, _LOCATION[definition.kind.rsplit("_", 1)[0]])
+                for value in getattr(definition, "values", None) or ():
+                    self._check_directives(value, "ENUM_VALUE")
         for info in self._schema.types.values():
             self._check_implementations(info)
         return self.problems
@@ -155,7 +163,7 @@ class GraphQLRules:
     def _check_member(self, node: Any, name: str) -> None:  # noqa: ANN401
         self._check_reference(node, name)
         known = self._schema.types.get(node.name.value)
-        if known is not None and known.kind != kinds.OBJECT:
+        if node.name.value in _BUILT_IN or (known is not None and known.kind != kinds.OBJECT):
             self.problems.append(f"Union {name} can only include object types.")
 
     def _check_field(self, node: Any, owner: str) -> None:  # noqa: ANN401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from twinmesh_federation.composition.merge_inputs import (
     narrowest,
 )
 from twinmesh_federation.composition.model import Argument, FieldDef, SubgraphSchema, TypeDef
+from twinmesh_federation.composition.placement_rules import merged_on_external
 from twinmesh_federation.issues import CompositionIssue
 from twinmesh_federation.supergraph import model as kinds
 from twinmesh_federation.supergraph.model import TypeRef
@@ -107,12 +108,14 @@ class FieldMerger:
             return None
         overridden, overrides = self._overrides(name, found, sources)
         if self._kind == kinds.OBJECT:
-            self._check_sharing(name, found, overridden)
+            self._check_sharing(
+                name, found, overridden, list(self._interface_objects(name, sources))
+            )
         elif any(sources[g].interface_object for g in found):
             self._check_sharing(
                 name, {g: i for g, i in found.items() if sources[g].interface_object}, overridden
             )
-        owning = {g: i for g, i in found.items() if not i.external and g not in overridden} or found
+        owning = {g: i for g, i in found.items() if not i.external} or found
         ref = self._merge_type(name, owning)
         args = self._merge_args(name, owning)
         self._check_external(name, found, ref, args)
@@ -131,7 +134,25 @@ class FieldMerger:
 
     # ----------------------------------------------------------------- sharing
 
-    def _check_sharing(self, name: str, found: dict[str, FieldDef], overridden: set[str]) -> None:
+    def _interface_objects(
+        self, name: str, sources: Mapping[str, TypeDef]
+    ) -> Iterator[tuple[str, FieldDef]]:
+        """Yield the subgraphs that resolve the field for all types of an interface."""
+        for interface in dict.fromkeys(i for info in sources.values() for i in info.interfaces):
+            for graph, schema in self._schemas.items():
+                own = schema.types.get(interface)
+                if own is not None and own.interface_object:
+                    item = own.fields.get(name)
+                    if item is not None and not item.external:
+                        yield graph, item
+
+    def _check_sharing(
+        self,
+        name: str,
+        found: dict[str, FieldDef],
+        overridden: set[str],
+        also: Sequence[tuple[str, FieldDef]] = (),
+    ) -> None:
         resolving = {
             g: item
             for g, item in found.items()
@@ -139,6 +160,8 @@ class FieldMerger:
             and (name, g) not in self._handed_over
             and (not item.external or (self._owner, name) in self._schemas[g].provided)
         }
+        if resolving:
+            resolving |= dict(also)
         if len(resolving) < 2:
             return
         alone = [g for g, item in resolving.items() if not self._is_shareable(item)]
@@ -330,7 +353,16 @@ class FieldMerger:
         for graph, item in found.items():
             if not item.external:
                 continue
-            if not self._matches(item.type, ref):
+            carried = merged_on_external(item)
+            if carried is not None:
+                self._add(
+                    "MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL",
+                    f"@{carried} stands on external field {where}",
+                    (graph,),
+                    name,
+                    "Put it where the field is defined.",
+                )
+            if str(item.type) != str(ref):
                 self._add(
                     "EXTERNAL_TYPE_MISMATCH",
                     f"External {where} is {item.type}, elsewhere {ref}",
@@ -348,7 +380,7 @@ class FieldMerger:
                         name,
                         "Copy the owner's definition.",
                     )
-                elif not _same_base(own.type, argument.type):
+                elif not _takes(own.type, argument.type):
                     self._add(
                         "EXTERNAL_ARGUMENT_TYPE_MISMATCH",
                         f"External {where}({argument.name}:) is {own.type}, elsewhere "
@@ -357,21 +389,23 @@ class FieldMerger:
                         name,
                         "Copy the owner's definition.",
                     )
+                elif own.default != argument.default:
+                    self._add(
+                        "EXTERNAL_ARGUMENT_DEFAULT_MISMATCH",
+                        f"External {where}({argument.name}:) has another default than elsewhere",
+                        (graph,),
+                        name,
+                        "Copy the owner's definition.",
+                    )
 
-    def _matches(self, own: TypeRef, ref: TypeRef) -> bool:
-        if (own.of is None) != (ref.of is None):
-            return False
-        if own.of is not None and ref.of is not None:
-            return self._matches(own.of, ref.of)
-        return own.name == ref.name or self._includes(ref.name, own.name)
 
-
-def _same_base(own: TypeRef, ref: TypeRef) -> bool:
-    if (own.of is None) != (ref.of is None):
+def _takes(own: TypeRef, ref: TypeRef) -> bool:
+    """Tell whether what an argument of type `ref` is given also fits `own`."""
+    if own.non_null and not ref.non_null:
         return False
     if own.of is not None and ref.of is not None:
-        return _same_base(own.of, ref.of)
-    return own.name == ref.name
+        return _takes(own.of, ref.of)
+    return own.of is None and ref.of is None and own.name == ref.name
 
 
 Predicate = Callable[[str, str], bool]

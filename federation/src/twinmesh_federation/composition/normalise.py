@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, print_ast
+from graphql import FieldNode, InlineFragmentNode, SelectionNode, SelectionSetNode, print_ast
 
 from twinmesh_federation.composition.field_sets import (
+    FieldSet,
     SelectedField,
     read_field_set,
     selected_fields,
@@ -195,7 +196,19 @@ def _selected(schema: SubgraphSchema, name: str) -> Iterator[SelectedField]:
                     continue
                 found = read_field_set(applied, owner, schema)
                 if found.selections is not None:
-                    yield from selected_fields(found.selections, owner, schema)
+                    valid = found.selections if not found.problems else _valid_part(found, owner)
+                    yield from selected_fields(valid, owner, schema)
+
+
+def _valid_part(found: FieldSet, owner: TypeDef) -> SelectionSetNode:
+    """Return what comes before the first unknown field."""
+    assert found.selections is not None
+    kept: list[SelectionNode] = []
+    for node in found.selections.selections:
+        if not isinstance(node, FieldNode) or node.name.value not in owner.fields:
+            break
+        kept.append(node)
+    return SelectionSetNode(selections=tuple(kept))
 
 
 def _owners(selected: SelectedField, schema: SubgraphSchema) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Final
 from twinmesh_federation.composition.field_sets import read_field_set, selected_fields
 from twinmesh_federation.composition.model import Applied, FieldDef, SubgraphSchema, TypeDef
 from twinmesh_federation.composition.normalise import used_fields
+from twinmesh_federation.composition.placement_rules import PlacementRules
 from twinmesh_federation.issues import CompositionIssue
 from twinmesh_federation.supergraph import model as kinds
 
@@ -44,6 +45,7 @@ class SubgraphRules:
             self._check_type(info)
         if not self._schema.is_v1:
             self._check_external_used()
+        self.issues.extend(PlacementRules(self._schema).check())
         return self.issues
 
     def _add(self, code: str, message: str, coordinate: str, hint: str = "") -> None:

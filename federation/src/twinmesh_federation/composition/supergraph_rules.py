@@ -13,11 +13,10 @@ from twinmesh_federation.composition.merge import MergedType
 from twinmesh_federation.composition.merge_fields import MergedField
 from twinmesh_federation.composition.merge_inputs import MergedArgument
 from twinmesh_federation.composition.model import Element, SubgraphSchema
+from twinmesh_federation.composition.placement_rules import ACCESS
 from twinmesh_federation.issues import CompositionIssue
 from twinmesh_federation.supergraph import model as kinds
 from twinmesh_federation.supergraph.model import TypeRef
-
-_AUTH = ("authenticated", "requiresScopes", "policy")
 
 
 class SupergraphRules:
@@ -39,7 +38,6 @@ class SupergraphRules:
         for merged in self._types.values():
             self._check_implementations(merged)
             self._check_auth(merged)
-            self._check_cost(merged)
         if not self.issues:
             self._check_accessibility()
         return self.issues
@@ -83,23 +81,6 @@ class SupergraphRules:
 
     def _check_auth(self, merged: MergedType) -> None:
         if merged.kind == kinds.INTERFACE:
-            carriers: list[tuple[str, Element]] = [
-                (merged.name, info) for info in merged.sources.values()
-            ]
-            carriers += [
-                (f"{merged.name}.{item.name}", source)
-                for item in merged.fields.values()
-                for source in item.sources.values()
-            ]
-            for where, element in carriers:
-                if any(element.has(name) for name in _AUTH):
-                    self._add(
-                        "AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE",
-                        f"Access to interface {where} cannot be restricted",
-                        merged.sources,
-                        where,
-                        "Restrict the implementations.",
-                    )
             return
         for item in merged.fields.values():
             for graph, source in () if item.spread else item.sources.items():
@@ -158,61 +139,9 @@ class SupergraphRules:
             elements += list(target.sources.values())
         for element in elements:
             for directive in element.directives:
-                if directive.is_federation and directive.name in _AUTH:
+                if directive.is_federation and directive.name in ACCESS:
                     groups = directive.args.get("scopes") or directive.args.get("policies") or []
                     yield directive.name, tuple(frozenset(map(str, g)) for g in groups)
-
-    # ------------------------------------------------------------------- cost
-
-    def _check_cost(self, merged: MergedType) -> None:
-        for item in merged.fields.values():
-            for graph, source in item.sources.items():
-                for applied in source.applied("listSize"):
-                    self._check_list_size(merged, item, graph, applied.args)
-
-    def _check_list_size(
-        self, merged: MergedType, item: MergedField, graph: str, args: dict[str, Any]
-    ) -> None:
-        where = f"{merged.name}.{item.name}"
-        assumed = args.get("assumedSize")
-        if isinstance(assumed, str) and assumed.lstrip("-").isdigit():
-            assumed = int(assumed)
-        if isinstance(assumed, int) and assumed < 0:
-            self._add(
-                "LIST_SIZE_INVALID_ASSUMED_SIZE", f"{where}: assumedSize is negative", (graph,),
-                where, "Use 0 or more.",
-            )  # fmt: skip
-        sized = args.get("sizedFields")
-        source = item.sources[graph]
-        if sized:
-            target = self._types.get(source.type.name)
-            for name in sized:
-                field = target.fields.get(name) if target is not None else None
-                if field is None:
-                    self._add(
-                        "LIST_SIZE_INVALID_SIZED_FIELD", f"{where}: no sized field {name}",
-                        (graph,), where, "Name a list field of the returned type.",
-                    )  # fmt: skip
-                elif field.type.of is None:
-                    self._add(
-                        "LIST_SIZE_APPLIED_TO_NON_LIST", f"{where}: {name} is not a list",
-                        (graph,), where, "Name a list field of the returned type.",
-                    )  # fmt: skip
-        elif source.type.of is None:
-            self._add(
-                "LIST_SIZE_APPLIED_TO_NON_LIST", f"{where} is not a list", (graph,), where,
-                "Remove @listSize, or name sizedFields.",
-            )  # fmt: skip
-        for name in args.get("slicingArguments") or ():
-            argument = source.args.get(str(name))
-            if argument is None or argument.type.name != "Int" or argument.type.of is not None:
-                self._add(
-                    "LIST_SIZE_INVALID_SLICING_ARGUMENT",
-                    f"{where}: slicing argument {name} is no Int argument",
-                    (graph,),
-                    where,
-                    "Name an argument of type Int.",
-                )
 
     # ----------------------------------------------------------- accessibility
 

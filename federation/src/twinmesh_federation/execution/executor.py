@@ -31,6 +31,7 @@ from twinmesh_federation.execution.hooks import ExecutionHooks
 from twinmesh_federation.execution.limits import ExceededLimit, Limits, broken_limit
 from twinmesh_federation.execution.projection import Projection
 from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, request_error
+from twinmesh_federation.execution.rules import SelectionsAreNotEmpty
 from twinmesh_federation.execution.run import Deadlines, PlanRun
 from twinmesh_federation.planning import Fetch, PlanError, Planner, QueryPlan
 from twinmesh_federation.planning.operation import select_operation
@@ -105,7 +106,7 @@ class Executor:
             if limits.field_cost or limits.type_cost
             else None
         )
-        self._rules = list(specified_rules)
+        self._rules = [*specified_rules, SelectionsAreNotEmpty]
         if not self.options.introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
 
@@ -134,7 +135,9 @@ class Executor:
         try:
             document = parse(query, max_tokens=limits.tokens)
         except GraphQLSyntaxError as error:
-            code = "LIMIT_EXCEEDED" if "token" in error.message else "GRAPHQL_PARSE_FAILED"
+            code = (
+                "LIMIT_EXCEEDED" if "Parsing aborted" in error.message else "GRAPHQL_PARSE_FAILED"
+            )
             return _errors([error], code)
         except RecursionError:
             return request_error("Query is nested too deeply.", "LIMIT_EXCEEDED")
