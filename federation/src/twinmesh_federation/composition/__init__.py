@@ -144,18 +144,23 @@ def _read(
     subgraph: Subgraph, graph: str, document: DocumentNode, issues: list[CompositionIssue]
 ) -> SubgraphSchema | None:
     schema = SubgraphReader(subgraph, graph, document).read()
-    problems = list(schema.links.problems)
+    problems = [(code, "", message) for code, message in schema.links.problems]
     if not problems:
         note_possible(schema)
-        problems += [("DIRECTIVE_DEFINITION_INVALID", m) for m in definition_problems(schema)]
+        problems += [("DIRECTIVE_DEFINITION_INVALID", *p) for p in definition_problems(schema)]
         found = dict.fromkeys(GraphQLRules(document, schema).check())
-        problems += [("INVALID_GRAPHQL", message) for message in found]
+        problems += [("INVALID_GRAPHQL", *problem) for problem in found]
     valid = not problems
     if valid:
-        problems += rename_roots(schema)
+        problems += [
+            (code, code.split("_")[1].capitalize(), message)
+            for code, message in rename_roots(schema)
+        ]
     issues += [
-        CompositionIssue(code, f"[{subgraph.name}] {message}", (subgraph.name,), "", _hint(code))
-        for code, message in problems
+        CompositionIssue(
+            code, f"[{subgraph.name}] {message}", (subgraph.name,), coordinate, _hint(code)
+        )
+        for code, coordinate, message in problems
     ]
     if not valid:
         return None

@@ -21,8 +21,8 @@ from twinmesh_federation.composition.read import federation_names
 _BUILT_IN: Final = frozenset(("Int", "Float", "String", "Boolean", "ID"))
 
 
-def definition_problems(schema: SubgraphSchema) -> Iterator[str]:
-    """Say which definitions of federation directives deviate.
+def definition_problems(schema: SubgraphSchema) -> Iterator[tuple[str, str]]:
+    """Yield coordinate and message of definitions of federation directives that deviate.
 
     A subgraph may define fewer arguments and locations, and demand an argument that is optional.
     """
@@ -30,11 +30,15 @@ def definition_problems(schema: SubgraphSchema) -> Iterator[str]:
     for local, own in schema.directive_definitions.items():
         expected = definitions().get(names.get(local, ""))
         if expected is not None:
-            yield from _argument_problems(local, own, expected, lax=schema.is_v1)
+            for problem in _argument_problems(local, own, expected, lax=schema.is_v1):
+                yield f"@{local}", problem
             allowed = {x.value for x in expected.locations}
             further = [x.value for x in own.locations if x.value not in allowed]
             if further:
-                yield f"@{local} should have locations of {sorted(allowed)}, not {further}"
+                yield (
+                    f"@{local}",
+                    f"@{local} should have locations of {sorted(allowed)}, not {further}",
+                )
 
 
 def _argument_problems(

@@ -63,14 +63,15 @@ def _specified() -> dict[str, DirectiveDefinitionNode]:
 
 
 class GraphQLRules:
-    """Checks one document; `problems` are messages, all with code INVALID_GRAPHQL."""
+    """Checks one document; `problems` are (coordinate, message), all with code INVALID_GRAPHQL."""
 
     def __init__(self, document: DocumentNode, schema: SubgraphSchema) -> None:
         self._document = document
         self._schema = schema
         self._scalars = spec_scalars(schema.links) | _BUILT_IN
         self._directives = self._known_directives()
-        self.problems: list[str] = []
+        self.problems: list[tuple[str, str]] = []
+        self._where = ""
 
     def _known_directives(self) -> dict[str, DirectiveDefinitionNode]:
         known = dict(_specified())
@@ -85,19 +86,24 @@ class GraphQLRules:
                 known[local] = table[name]
         return known
 
-    def check(self) -> list[str]:
+    def _say(self, message: str) -> None:
+        self.problems.append((self._where, message))
+
+    def check(self) -> list[tuple[str, str]]:
         """Return what is wrong."""
         self._check_unique()
         for kind, name in {"query": "Query", **self._schema.roots}.items():
             root = self._schema.types.get(name)
+            self._where = name
             if root is not None and root.kind != kinds.OBJECT:
-                self.problems.append(f"The {kind} root type {name} must be an object type.")
+                self._say(f"The {kind} root type {name} must be an object type.")
         # With the query types that held the federation's own fields only, which are gone by now.
         declared = {
             d.name.value for d in self._document.definitions if isinstance(d, TypeDefinitionNode)
         }
         for definition in self._document.definitions:
             if isinstance(definition, (SchemaDefinitionNode, SchemaExtensionNode)):
+                self._where = ""
                 self._check_directives(definition, "SCHEMA")
                 for operation in definition.operation_types or ():
                     self._check_reference(operation.type, "the schema", known=declared)
@@ -107,10 +113,12 @@ class GraphQLRules:
             ):
                 self._check_type(definition)
             elif isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
+                self._where = definition.name.value
                 self._check_directives(definition, _LOCATION[definition.kind.rsplit("_", 1)[0]])
                 for value in getattr(definition, "values", None) or ():
                     self._check_directives(value, "ENUM_VALUE")
         for info in self._schema.types.values():
+            self._where = info.name
             self._check_implementations(info)
         return self.problems
 
@@ -120,29 +128,30 @@ class GraphQLRules:
         seen: set[str] = set()
         for definition in self._document.definitions:
             if isinstance(definition, TypeDefinitionNode):
-                name = definition.name.value
+                name = self._where = definition.name.value
                 if name in seen:
-                    self.problems.append(f"There can be only one type named {name!r}.")
+                    self._say(f"There can be only one type named {name!r}.")
                 seen.add(name)
         members: set[tuple[str, str]] = set()
         for definition in self._document.definitions:
             if not isinstance(definition, (TypeDefinitionNode, TypeExtensionNode)):
                 continue
             kind = _LOCATION[definition.kind.rsplit("_", 1)[0]]
+            self._where = definition.name.value
             known = self._schema.types.get(definition.name.value)
             if known is not None and _kind_location(known.kind) != kind:
-                self.problems.append(f"Cannot extend {definition.name.value} as another kind.")
+                self._say(f"Cannot extend {definition.name.value} as another kind.")
             parts = getattr(definition, "fields", None) or getattr(definition, "values", None)
             for part in parts or ():
                 at = (definition.name.value, part.name.value)
                 if at in members:
-                    self.problems.append(f"{at[0]}.{at[1]} can only be defined once.")
+                    self._say(f"{at[0]}.{at[1]} can only be defined once.")
                 members.add(at)
 
     def _check_type(self, node: Any) -> None:  # noqa: ANN401 - any type node
-        name = node.name.value
+        name = self._where = node.name.value
         if name.startswith("__"):
-            self.problems.append(f"Name {name!r} is reserved.")
+            self._say(f"Name {name!r} is reserved.")
         location = _LOCATION[node.kind.rsplit("_", 1)[0]]
         self._check_directives(node, location)
         for interface in getattr(node, "interfaces", None) or ():
@@ -152,6 +161,7 @@ class GraphQLRules:
                 self._check_member(member, name)
         elif location == "ENUM":
             for value in node.values or ():
+                self._where = f"{name}.{value.name.value}"
                 self._check_directives(value, "ENUM_VALUE")
         elif location == "INPUT_OBJECT":
             for item in node.fields or ():
@@ -164,32 +174,31 @@ class GraphQLRules:
         self._check_reference(node, name)
         known = self._schema.types.get(node.name.value)
         if node.name.value in _BUILT_IN or (known is not None and known.kind != kinds.OBJECT):
-            self.problems.append(f"Union {name} can only include object types.")
+            self._say(f"Union {name} can only include object types.")
 
     def _check_field(self, node: Any, owner: str) -> None:  # noqa: ANN401
-        where = f"{owner}.{node.name.value}"
+        where = self._where = f"{owner}.{node.name.value}"
         self._check_directives(node, "FIELD_DEFINITION")
         self._check_reference(node.type, where)
         known = self._schema.types.get(_named(node.type))
         if known is not None and known.kind == kinds.INPUT:
-            self.problems.append(f"The type of {where} must be an output type.")
+            self._say(f"The type of {where} must be an output type.")
         seen: set[str] = set()
         for argument in node.arguments or ():
             if argument.name.value in seen:
-                self.problems.append(f"Argument {where}({argument.name.value}:) defined twice.")
+                self._say(f"Argument {where}({argument.name.value}:) defined twice.")
             seen.add(argument.name.value)
             self._check_input(argument, "ARGUMENT_DEFINITION", f"{where}({argument.name.value}:)")
 
     def _check_input(self, node: Any, location: str, where: str) -> None:  # noqa: ANN401
+        self._where = where
         self._check_directives(node, location)
         self._check_reference(node.type, where)
         known = self._schema.types.get(_named(node.type))
         if known is not None and known.kind in (kinds.OBJECT, kinds.INTERFACE, kinds.UNION):
-            self.problems.append(f"The type of {where} must be an input type.")
+            self._say(f"The type of {where} must be an input type.")
         if node.default_value is not None and not self._fits(node.default_value, node.type):
-            self.problems.append(
-                f"Invalid default value {print_ast(node.default_value)} for {where}."
-            )
+            self._say(f"Invalid default value {print_ast(node.default_value)} for {where}.")
 
     def _check_reference(
         self,
@@ -200,7 +209,7 @@ class GraphQLRules:
     ) -> None:
         name = _named(node)
         if name not in self._schema.types and name not in self._scalars and name not in known:
-            self.problems.append(f"Unknown type {name!r} at {where}.")
+            self._say(f"Unknown type {name!r} at {where}.")
 
     # -------------------------------------------------------------- directives
 
@@ -210,12 +219,12 @@ class GraphQLRules:
             name = directive.name.value
             definition = self._directives.get(name)
             if definition is None:
-                self.problems.append(f"Unknown directive '@{name}'.")
+                self._say(f"Unknown directive '@{name}'.")
                 continue
             if location not in {x.value for x in definition.locations}:
-                self.problems.append(f"Directive '@{name}' may not be used on {location}.")
+                self._say(f"Directive '@{name}' may not be used on {location}.")
             if name in seen and not definition.repeatable:
-                self.problems.append(f"Directive '@{name}' can only be used once here.")
+                self._say(f"Directive '@{name}' can only be used once here.")
             seen.add(name)
             self._check_arguments(directive, definition)
 
@@ -226,17 +235,15 @@ class GraphQLRules:
         for argument, value in given.items():
             expected = known.get(argument)
             if expected is None:
-                self.problems.append(f"Unknown argument {argument!r} on '@{name}'.")
+                self._say(f"Unknown argument {argument!r} on '@{name}'.")
             elif argument == "label" and name.endswith("override") and self._no_label():
-                self.problems.append(f"Unknown argument 'label' on '@{name}'.")
+                self._say(f"Unknown argument 'label' on '@{name}'.")
             elif not self._is_field_set(name, argument) and not self._fits(value, expected.type):
-                self.problems.append(
-                    f"Invalid value {print_ast(value)} for '@{name}({argument}:)'."
-                )
+                self._say(f"Invalid value {print_ast(value)} for '@{name}({argument}:)'.")
         for argument, expected in known.items():
             required = isinstance(expected.type, NonNullTypeNode) and not expected.default_value
             if required and argument not in given:
-                self.problems.append(f"Directive '@{name}' needs argument {argument!r}.")
+                self._say(f"Directive '@{name}' needs argument {argument!r}.")
 
     def _no_label(self) -> bool:
         return self._schema.links.minor < 7
@@ -297,12 +304,13 @@ class GraphQLRules:
             if interface is None:
                 continue
             if interface.kind != kinds.INTERFACE:
-                self.problems.append(f"{info.name} can only implement interfaces, not {name}.")
+                self._say(f"{info.name} can only implement interfaces, not {name}.")
                 continue
-            self.problems.extend(implementation_problems(info, interface, self._is_subtype))
+            for problem in implementation_problems(info, interface, self._is_subtype):
+                self._say(problem)
             for inherited in interface.interfaces:
                 if inherited not in info.interfaces and inherited != info.name:
-                    self.problems.append(f"{info.name} must implement {inherited}, as {name} does.")
+                    self._say(f"{info.name} must implement {inherited}, as {name} does.")
 
     def _is_subtype(self, name: str, of: str) -> bool:
         return (

@@ -60,7 +60,7 @@ class Merger:
         self._check_interface_objects()
         if "Query" not in self.types:
             self._add(
-                "NO_QUERIES", "No subgraph has a query field", (), "Query",
+                "NO_QUERIES", "No subgraph has a query field", self._schemas, "Query",
                 "At least one subgraph needs fields on its query root.",
             )  # fmt: skip
         return self.types
