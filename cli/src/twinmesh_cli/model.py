@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from twinmesh_cli.governance_door import Door, call, door_options, print_json, unusable
+from twinmesh_cli.model_import import import_mlflow
 from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.core.times import parse_time
 
@@ -22,6 +23,9 @@ MAX_ARTEFACT_BYTES: Final = 6 * 2**20
 @click.group()
 def model() -> None:
     """Release model versions, recall them, and say what stands on them."""
+
+
+model.add_command(import_mlflow)
 
 
 @model.command()

@@ -257,3 +257,23 @@ async def test_a_client_gets_an_owner_and_deprecations_are_listed(twinmesh, proj
     assert (named, code) == (0, 0)
     assert said.startswith("hello Asset.hello: since ")
     assert "no use of any contract was reported yet" in nobody
+
+
+async def test_a_model_of_mlflow_enters_as_a_draft(twinmesh, tmp_path):
+    folder = tmp_path / "condition"
+    folder.mkdir()
+    (folder / "MLmodel").write_text(
+        "artifact_path: condition\nflavors: {sklearn: {}}\nrun_id: 0f3c9a7a\n"
+        """signature: {inputs: '[{"type": "double", "name": "flow"}]'}\n"""
+    )
+    named = (str(folder), "--version", "1.0.0")
+    imported, said = await twinmesh(model, "import-mlflow", *named, who="author")
+    again, _ = await twinmesh(model, "import-mlflow", *named, who="author")
+    approved, words = await twinmesh(model, "approve", "condition", "1.0.0", who="reviewer")
+    _, listed = await twinmesh(model, "list", "condition", "--json", who="author")
+
+    assert (imported, again, approved) == (0, 0, 1)
+    assert said.startswith("condition 1.0.0 DRAFT sha256:")
+    assert "is DRAFT" in words
+    (known,) = json.loads(listed)
+    assert known["artefact_digest"] in said
