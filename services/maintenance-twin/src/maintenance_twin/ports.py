@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from maintenance_twin.decide.twin import AssetTwin
 from maintenance_twin.model.condition import Axis, Condition, State
 from maintenance_twin.model.configuration import Configurations
+from maintenance_twin.model.measured import Measured
 from maintenance_twin.model.release import Releases
 from maintenance_twin.model.row import Row
 from maintenance_twin.model.signal import Profile
@@ -57,6 +58,7 @@ class Change:
         items: Work item versions, in order; each is announced by its status.
         models: Model versions that may have decided; one that was recalled since refuses the save.
         completed: Logged rows that a late context completed; they replace those of their time.
+        measured: What windows of plant time have shown about model versions; to be told.
         traceparent: Trace context of the cause, for the announcements.
     """
 
@@ -66,6 +68,7 @@ class Change:
     announcements: list[StateAnnouncement] = field(default_factory=list)
     completed: list[Row] = field(default_factory=list)
     models: frozenset[str] = frozenset()
+    measured: list[Measured] = field(default_factory=list)
     traceparent: str = ""
 
 

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from maintenance_twin.decide.shadow import Shadow
 from maintenance_twin.decide.twin import Seen, new_twin
 from maintenance_twin.model.condition import Axis, Condition, State
 from maintenance_twin.model.configuration import Configurations, Span
+from maintenance_twin.model.measured import Challenged, Measured
 from maintenance_twin.model.row import Row
 from maintenance_twin.model.signal import Profile, Role, Signal
 from maintenance_twin.model.tuning import DEFAULT
@@ -21,6 +23,7 @@ from maintenance_twin.model.work_item import (
     WorkItem,
 )
 from maintenance_twin.ports import Change, ConditionRewrite, ItemFilter, StateAnnouncement
+from twinmesh.twin.v1.model_measured_pb2 import ModelMeasured
 from twinmesh_sdk.core.errors import ConflictError
 from twinmesh_sdk.core.ids import AssetId, SignalId, Tenant
 from twinmesh_sdk.core.times import OPEN_US, ReadTime, from_us, to_us
@@ -199,6 +202,25 @@ async def test_a_superseded_item_can_still_be_had_as_known_before(store, reads):
     assert now[item.work_item_id].value.superseded_by == successor.work_item_id
     assert then[item.work_item_id].value == item
     assert successor.work_item_id not in then
+
+
+async def test_what_a_window_measured_is_announced_once(store, outbox):
+    challenged = Challenged("1.1.0", 500, 5, 480, 1.25, 1.0)
+    measured = Measured("1.0.0", CFG, T0_US, T0_US + 600 * SECOND, 490, 1.25, -0.125, (challenged,))
+    twin = twin_of()
+    twin.window.shadows["1.1.0"] = Shadow(twin_of().evaluation)
+    await store.save([Change(twin=twin, measured=[measured])])
+
+    (entry,) = await outbox.pending(10)
+    told = ModelMeasured.FromString(entry.envelope.data)
+    assert entry.envelope.type == "maintenance.model.measured.v1"
+    assert entry.envelope.subject == PUMP
+    assert entry.envelope.time == T0 + timedelta(minutes=10)
+    assert (told.model, told.version, told.rows) == ("pump-condition", "1.0.0", 490)
+    assert (told.mean_square, told.mean_residual) == (1.25, -0.125)
+    (against,) = told.challengers
+    assert (against.version, against.pairs, against.challenger_error) == ("1.1.0", 480, 1.0)
+    assert (await store.load(ACME, [PUMP]))[PUMP] == twin
 
 
 async def test_opened_and_closed_in_one_batch_leaves_one_held_version(store, reads, outbox):

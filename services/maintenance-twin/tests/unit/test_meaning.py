@@ -103,7 +103,7 @@ def test_the_charter_answers_and_names_its_budgets():
     assert contract.kind == "domain"
     assert budgets == {"trip": 60, "review": 14_400}
     assert budget_of(contract).budget_s == 60
-    assert len(contract.event_schemas) == 5
+    assert len(contract.event_schemas) == 6
     assert yaml.safe_load((CONTRACT / "twin.yaml").read_text())["name"] == contract.service
 
 

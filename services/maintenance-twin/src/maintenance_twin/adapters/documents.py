@@ -14,6 +14,7 @@ import orjson
 from maintenance_twin.decide.align import Slot
 from maintenance_twin.decide.chart import ChartState
 from maintenance_twin.decide.evaluate import Evaluation
+from maintenance_twin.decide.shadow import Pairs, Shadow, Window
 from maintenance_twin.decide.twin import AssetTwin, Seen, alignment_of
 from maintenance_twin.model.baseline import Baseline, Track
 from maintenance_twin.model.condition import Condition, State
@@ -297,6 +298,83 @@ def _state_of_json(value: Json) -> ChartState:
     )
 
 
+def _evaluation_to_json(at: Evaluation) -> Json:
+    """Return what an evaluation has learned and holds; signals and configurations left out."""
+    width = len(at.profile.signals)
+    return {
+        "span": None
+        if at.span is None
+        else [at.span.from_us, at.span.to_us, at.span.configuration_id],
+        "mode": [at.mode, at.mode_us, at.mode_since_us],
+        "learning": {mode: _packed(rows, width) for mode, rows in at.learning.items()},
+        "charts": {
+            mode: [_baseline_to_json(baseline), _state_to_json(state)]
+            for mode, (baseline, state) in at.charts.items()
+        },
+        "item": None if at.item is None else item_to_json(at.item),
+        "condition": None if at.condition is None else condition_to_json(at.condition),
+        "unjudged": at.unjudged_us,
+        "last": at.last_us,
+        "inputs": at.inputs.hex(),
+    }
+
+
+def _evaluation_of_json(
+    value: Json, profile: Profile, configurations: Configurations
+) -> Evaluation:
+    mode, mode_us, mode_since_us = value["mode"]
+    return Evaluation(
+        profile=profile,
+        configurations=configurations,
+        span=None if value["span"] is None else Span(*value["span"]),
+        mode=mode,
+        mode_us=mode_us,
+        mode_since_us=mode_since_us,
+        learning={mode: _unpacked(rows) for mode, rows in value["learning"].items()},
+        charts={
+            mode: (_baseline_of_json(baseline), _state_of_json(state))
+            for mode, (baseline, state) in value["charts"].items()
+        },
+        item=None if value["item"] is None else item_of_json(value["item"]),
+        condition=None if value["condition"] is None else condition_of_json(value["condition"]),
+        unjudged_us=value["unjudged"],
+        last_us=value["last"],
+        inputs=bytes.fromhex(value.get("inputs", "")),
+    )
+
+
+def _window_to_json(window: Window) -> Json:
+    return {
+        "of": [window.from_us, window.version, window.configuration_id],
+        "sums": [window.rows, window.squares, window.residuals],
+        "shadows": {
+            version: [_evaluation_to_json(shadow.evaluation), _pairs_to_json(shadow.pairs)]
+            for version, shadow in window.shadows.items()
+        },
+    }
+
+
+def _pairs_to_json(pairs: Pairs) -> list[float]:
+    return [pairs.judged, pairs.disagreements, pairs.pairs, pairs.champion, pairs.challenger]
+
+
+def _window_of_json(value: Json, profile: Profile, configurations: Configurations) -> Window:
+    from_us, version, configuration_id = value["of"]
+    rows, squares, residuals = value["sums"]
+    return Window(
+        from_us=from_us,
+        version=version,
+        configuration_id=configuration_id,
+        rows=rows,
+        squares=squares,
+        residuals=residuals,
+        shadows={
+            name: Shadow(_evaluation_of_json(evaluation, profile, configurations), Pairs(*pairs))
+            for name, (evaluation, pairs) in value["shadows"].items()
+        },
+    )
+
+
 def twin_to_json(twin: AssetTwin, *, unlogged: Sequence[Row] | None = None) -> bytes:
     """Return everything that is remembered of a twin between batches.
 
@@ -316,20 +394,8 @@ def twin_to_json(twin: AssetTwin, *, unlogged: Sequence[Row] | None = None) -> b
         "configurations": [
             [s.from_us, s.to_us, s.configuration_id] for s in at.configurations.spans
         ],
-        "span": None
-        if at.span is None
-        else [at.span.from_us, at.span.to_us, at.span.configuration_id],
-        "mode": [at.mode, at.mode_us, at.mode_since_us],
-        "learning": {mode: _packed(rows, width) for mode, rows in at.learning.items()},
-        "charts": {
-            mode: [_baseline_to_json(baseline), _state_to_json(state)]
-            for mode, (baseline, state) in at.charts.items()
-        },
-        "item": None if at.item is None else item_to_json(at.item),
-        "condition": None if at.condition is None else condition_to_json(at.condition),
-        "unjudged": at.unjudged_us,
-        "last": at.last_us,
-        "inputs": at.inputs.hex(),
+        **_evaluation_to_json(at),
+        "window": _window_to_json(twin.window),
         "closed": alignment.closed_us,
         "newest": alignment.newest_us,
         "late": alignment.late,
@@ -379,25 +445,9 @@ def twin_of_json(
             trace=trace,
             newest_us=newest_us,
         )
-    mode, mode_us, mode_since_us = value["mode"]
-    evaluation = Evaluation(
-        profile=profile,
-        configurations=Configurations(tuple(Span(*s) for s in value["configurations"])),
-        span=None if value["span"] is None else Span(*value["span"]),
-        mode=mode,
-        mode_us=mode_us,
-        mode_since_us=mode_since_us,
-        learning={mode: _unpacked(rows) for mode, rows in value["learning"].items()},
-        charts={
-            mode: (_baseline_of_json(baseline), _state_of_json(state))
-            for mode, (baseline, state) in value["charts"].items()
-        },
-        item=None if value["item"] is None else item_of_json(value["item"]),
-        condition=None if value["condition"] is None else condition_of_json(value["condition"]),
-        unjudged_us=value["unjudged"],
-        last_us=value["last"],
-        inputs=bytes.fromhex(value.get("inputs", "")),
-    )
+    configurations = Configurations(tuple(Span(*s) for s in value["configurations"]))
+    window = value.get("window")  # none in documents of releases without shadows
+    evaluation = _evaluation_of_json(value, profile, configurations)
     return AssetTwin(
         tenant=tenant,
         asset_id=asset_id,
@@ -409,4 +459,5 @@ def twin_of_json(
         seen={name: Seen(*parts) for name, parts in value["seen"].items()},
         silent_us=value["silent"],
         unlogged=_unpacked(value["unlogged"]),
+        window=_window_of_json(window, profile, configurations) if window else Window(),
     )

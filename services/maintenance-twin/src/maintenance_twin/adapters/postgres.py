@@ -99,7 +99,7 @@ class PostgresTwinStore:
             for change in ordered:
                 if change.completed:
                     await _complete_rows(connection, change)
-            telling = [c for c in ordered if c.rewrites or c.items or c.announcements]
+            telling = [c for c in ordered if c.rewrites or c.items or c.announcements or c.measured]
             if telling:
                 recorded_us = to_us(await self._recorded.tick())
                 for change in telling:

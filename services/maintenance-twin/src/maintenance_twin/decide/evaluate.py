@@ -61,14 +61,38 @@ Fact = ConditionChanged | WorkItemOpened | WorkItemClosed
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What a row was expected to say under health, and what was made of it.
+
+    Attributes:
+        expected: Healthy level of each track of the baseline, before the row.
+        healthy: Whether it does not deviate, and no item is open.
+        degraded: Whether an item is open.
+        version: The version of the model that says so.
+    """
+
+    baseline: Baseline
+    expected: tuple[float, ...]
+    healthy: bool
+    degraded: bool
+    version: str
+    configuration_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What an evaluation is told and does not decide."""
+    """What an evaluation is told and does not decide.
+
+    Attributes:
+        shadows: Versions that run beside, and decide nothing.
+    """
 
     tenant: Tenant
     models: Releases
     tuning: Tuning
     decision: str = "trip"
     budget_s: float = 60.0
+    shadows: Releases = field(default_factory=Releases)
 
 
 @dataclass(slots=True)
@@ -121,12 +145,23 @@ class Evaluator:
         self._version = ""
         self._charts: dict[str, Chart] = {}
         self._facts: list[Fact] = []
+        self._judged: Judged | None = None
         self._index = {s.name: i for i, s in enumerate(evaluation.profile.signals)}
 
-    def advance(self, rows: Iterable[Row]) -> tuple[Fact, ...]:
-        """Take rows into account; return what became true."""
+    def advance(
+        self, rows: Iterable[Row], judged: list[Judged | None] | None = None
+    ) -> tuple[Fact, ...]:
+        """Take rows into account; return what became true.
+
+        Args:
+            rows: In time order.
+            judged: Gets one entry per row, None where it was not judged.
+        """
         for row in rows:
+            self._judged = None
             self._row(row)
+            if judged is not None:
+                judged.append(self._judged)
         facts, self._facts = tuple(self._facts), []
         return facts
 
@@ -285,7 +320,8 @@ class Evaluator:
             chart.state.resume(row.t_us - 1)
             at.unjudged_us = None
         values = [row.values[self._index[track.name]] for track in chart.baseline.tracks]
-        chart.step(row.t_us, values, frozen=at.item is not None)
+        expected = tuple(chart.state.reference)
+        deviates = chart.step(row.t_us, values, frozen=at.item is not None)
         if at.item is None:
             if chart.tipped:
                 self._open(row, mode, chart)
@@ -294,6 +330,15 @@ class Evaluator:
             self._recover(row, chart)
         else:
             self._become(State.DEGRADED, row.t_us)
+        degraded = at.item is not None
+        self._judged = Judged(
+            chart.baseline,
+            expected,
+            not (deviates or degraded),
+            degraded,
+            self._version,
+            at.span.configuration_id if at.span else NO_CONFIGURATION,
+        )
 
     def _open(self, row: Row, mode: str, chart: Chart) -> None:
         at, context = self._at, self._context

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from maintenance_twin.decide.align import Alignment
-from maintenance_twin.decide.evaluate import Context, Evaluation, Evaluator, Fact
+from maintenance_twin.decide.evaluate import Context, Evaluation, Evaluator, Fact, Judged
+from maintenance_twin.decide.shadow import Window, follow_shadows, measure
 from maintenance_twin.model.configuration import Configurations
+from maintenance_twin.model.measured import Measured
 from maintenance_twin.model.row import Reading, Row
 from maintenance_twin.model.signal import Profile
 from maintenance_twin.model.tuning import US, Tuning
@@ -32,6 +34,8 @@ class AssetTwin:
         seen: Newest usable reading per signal.
         silent_us: Since when its mandatory inputs are too old for the decision; None while not.
         unlogged: Rows that are decided and not yet in the row log.
+        window: What is being measured about the versions that run, and those beside.
+        measured: Windows that ended and are not announced yet.
     """
 
     tenant: Tenant
@@ -44,6 +48,8 @@ class AssetTwin:
     seen: dict[str, Seen] = field(default_factory=dict)
     silent_us: int | None = None
     unlogged: list[Row] = field(default_factory=list)
+    window: Window = field(default_factory=Window)
+    measured: list[Measured] = field(default_factory=list)
 
     @property
     def profile(self) -> Profile:
@@ -106,4 +112,8 @@ def take(twin: AssetTwin, readings: Sequence[Reading], context: Context) -> tupl
             seen.severity = reading.severity
     rows = twin.alignment.add(readings)
     twin.unlogged.extend(rows)
-    return Evaluator(twin.evaluation, context).advance(rows)
+    follow_shadows(twin.window, twin.evaluation, context.shadows)
+    judged: list[Judged | None] = []
+    facts = Evaluator(twin.evaluation, context).advance(rows, judged)
+    twin.measured += measure(twin.window, twin.evaluation, rows, judged, context)
+    return facts

@@ -116,6 +116,7 @@ async def _rows(store: TwinStore, twin: AssetTwin, from_us: int) -> Sequence[Row
 def _change(twin: AssetTwin, revision: Revision) -> Change:
     before = twin.evaluation.condition
     twin.evaluation = revision.evaluation
+    twin.window.forget()
     change = Change(twin=twin)
     change.rewrites.append(ConditionRewrite(Axis.CONDITION, revision.from_us, revision.conditions))
     change.items += [

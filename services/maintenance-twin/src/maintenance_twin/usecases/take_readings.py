@@ -89,7 +89,7 @@ class TakeReadings:
         for change in changes:
             twin = change.twin
             late, twin.alignment.overtaken = twin.alignment.overtaken, []
-            context = self._context(twin.tenant, self._releases(twin.profile))
+            context = self._context(twin.tenant, twin.profile, self._releases(twin.profile))
             again = await recalled(self._store, twin, late, context)
             if again is not None:
                 again.traceparent = late[-1].trace
@@ -99,8 +99,15 @@ class TakeReadings:
             await bench.save(revised_ones)
         return revised_ones
 
-    def _context(self, tenant: Tenant, releases: Releases) -> Context:
-        return Context(tenant, releases, self._tuning, self._budget.decision, self._budget.budget_s)
+    def _context(self, tenant: Tenant, profile: Profile, releases: Releases) -> Context:
+        return Context(
+            tenant,
+            releases,
+            self._tuning,
+            self._budget.decision,
+            self._budget.budget_s,
+            self._release.shadows_for(profile.asset_class),
+        )
 
     async def _take(
         self, bench: Workbench, tenant: Tenant, per_asset: Mapping[AssetId, list[Reading]]
@@ -116,7 +123,7 @@ class TakeReadings:
         for asset_id, profile in modelled.items():
             known = configurations.get(asset_id, Configurations())
             twin = twins.get(asset_id) or new_twin(tenant, profile, known, self._tuning)
-            context = self._context(tenant, releases[asset_id])
+            context = self._context(tenant, profile, releases[asset_id])
             changes.append(await self._move(twin, profile, known, per_asset[asset_id], context))
         return changes
 
@@ -143,6 +150,7 @@ class TakeReadings:
             _redefine(twin, profile, self._tuning)
         facts = take(twin, readings, context)
         add_facts(change, facts)
+        change.measured, twin.measured = twin.measured, []
         change.models = context.models.versions
         opened = [f.item for f in facts if isinstance(f, WorkItemOpened)]
         change.traceparent = opened[-1].trace_id if opened else readings[-1].trace
@@ -179,6 +187,7 @@ def _redefine(twin: AssetTwin, profile: Profile, tuning: Tuning) -> None:
     evaluation = twin.evaluation
     evaluation.profile = profile
     evaluation.charts, evaluation.learning = {}, {}
+    twin.window.forget()
 
 
 def _by_tenant(batch: Sequence[AssetReadings]) -> dict[Tenant, dict[AssetId, list[Reading]]]:

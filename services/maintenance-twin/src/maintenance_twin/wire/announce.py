@@ -2,10 +2,13 @@
 
 from typing import Final
 
+from maintenance_twin.model.measured import Measured
+from maintenance_twin.model.tuning import MODEL_NAME, US
 from maintenance_twin.model.work_item import Status, WorkItem
 from maintenance_twin.ports import Change, StateAnnouncement
 from maintenance_twin.wire.items import STATE_TO_PB, item_to_pb, reasons_to_pb
 from twinmesh.maintenance.v1 import events_pb2
+from twinmesh.twin.v1 import model_measured_pb2
 from twinmesh_sdk import wire
 from twinmesh_sdk.core.events import Envelope, EventType, event_id
 from twinmesh_sdk.core.times import from_us
@@ -16,6 +19,7 @@ CLOSED: Final = EventType("maintenance.work_item.closed.v1")
 SUPERSEDED: Final = EventType("maintenance.work_item.superseded.v1")
 WITHDRAWN: Final = EventType("maintenance.work_item.withdrawn.v1")
 STATE_CHANGED: Final = EventType("maintenance.state.changed.v1")
+MEASURED: Final = EventType("maintenance.model.measured.v1")
 
 _OF_STATUS: Final = {
     Status.OPEN: (OPENED, events_pb2.WorkItemOpened),
@@ -37,7 +41,7 @@ def envelopes_of(change: Change, *, recorded_us: int, first_change: int) -> list
         _of_state(change, announcement, first_change + ordinal)
         for ordinal, announcement in enumerate(change.announcements)
     ]
-    return [*items, *states]
+    return [*items, *states, *(_of_measured(change, each) for each in change.measured)]
 
 
 def _of_item(item: WorkItem, traceparent: str, recorded_us: int) -> Envelope:
@@ -88,6 +92,47 @@ def _of_state(change: Change, told: StateAnnouncement, number: int) -> Envelope:
         tenant=twin.tenant,
         subject=twin.asset_id,
         time=from_us(told.at_us),
+        data=message.SerializeToString(deterministic=True),
+        traceparent=change.traceparent,
+    )
+
+
+def _of_measured(change: Change, measured: Measured) -> Envelope:
+    twin = change.twin
+    message = model_measured_pb2.ModelMeasured(
+        asset_id=twin.asset_id,
+        model=MODEL_NAME,
+        version=measured.version,
+        configuration_version=measured.configuration_id,
+        window_from=wire.timestamp_us(measured.from_us),
+        window_to=wire.timestamp_us(measured.to_us),
+        rows=measured.rows,
+        mean_square=measured.mean_square,
+        mean_residual=measured.mean_residual,
+        challengers=[
+            model_measured_pb2.Challenger(
+                version=each.version,
+                judged=each.judged,
+                disagreements=each.disagreements,
+                pairs=each.pairs,
+                champion_error=each.champion_error,
+                challenger_error=each.challenger_error,
+            )
+            for each in measured.challengers
+        ],
+    )
+    return Envelope(
+        id=event_id(
+            tenant=twin.tenant,
+            type=MEASURED,
+            aggregate_id=twin.asset_id,
+            aggregate_version=measured.from_us // US,
+        ),
+        type=MEASURED,
+        source=SERVICE,
+        tenant=twin.tenant,
+        subject=twin.asset_id,
+        time=from_us(measured.to_us),
         data=message.SerializeToString(deterministic=True),
         traceparent=change.traceparent,
     )
