@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, NewType, Self, TypeVar, cast
 
 import strawberry
 import strawberry.federation
+from strawberry.federation.schema_directives import ListSize
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.scalar import ScalarDefinition
 
@@ -288,6 +289,23 @@ def subgraph_schema(
         types=list(types),
         schema_directives=list(directives),
         config=StrawberryConfig(scalar_map=_SCALARS, disable_field_suggestions=False),
+    )
+
+
+def paged(default: int = DEFAULT_FIRST, *, lists: Sequence[str] = ("edges", "nodes")) -> ListSize:
+    """Return the directive of a field whose `first` says how long the lists in its page are.
+
+    Routers estimate by it what a query costs: `directives=[paged()]`.
+
+    Args:
+        default: Entries of a page without `first`.
+        lists: The lists in it.
+    """
+    return ListSize(
+        assumed_size=default,
+        slicing_arguments=["first"],
+        sized_fields=list(lists),
+        require_one_slicing_argument=False,
     )
 
 

@@ -113,3 +113,18 @@ def test_the_worst_trust_of_an_answer_is_summed_up():
 
 def test_an_answer_without_trust_says_nothing_of_it():
     assert CollectedTrust().as_extension() is None
+
+
+def test_a_paged_field_says_how_long_its_lists_are():
+    @strawberry.type
+    class Paged:
+        @strawberry.field(directives=[graphql.paged(20)])
+        def names(self, first: int | None = None) -> graphql.Connection[str]:
+            return graphql.Connection[str].page([], str, first=first or 20)
+
+    sdl = graphql.sdl_of(graphql.subgraph_schema(Paged))
+    assert (
+        '@listSize(assumedSize: 20, slicingArguments: ["first"], sizedFields: ["edges", "nodes"], '
+        "requireOneSlicingArgument: false)"
+    ) in sdl
+    assert '"@listSize"' in sdl

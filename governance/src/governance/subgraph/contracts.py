@@ -8,7 +8,7 @@ import strawberry
 from governance.model.contracts import Contract, ContractState
 from governance.subgraph.context import Context
 from twinmesh_sdk.core.request import current_principal
-from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor
+from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor, paged
 
 ContractStateType = strawberry.enum(
     ContractState, name="ContractState", description="Where a version of a contract stands."
@@ -123,7 +123,7 @@ class ContractType:
 class ContractQuery:
     """What is asked about contracts."""
 
-    @strawberry.field(description="The contracts in force, by service.")  # type: ignore[untyped-decorator]
+    @strawberry.field(description="The contracts in force, by service.", directives=[paged()])  # type: ignore[untyped-decorator]
     async def contracts(
         self,
         info: strawberry.Info[Context, None],

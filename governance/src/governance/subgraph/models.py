@@ -10,7 +10,7 @@ from governance.model.contracts import Version
 from governance.model.releases import ModelState, ModelVersion
 from governance.subgraph.context import Context
 from twinmesh_sdk.core.request import current_principal
-from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor
+from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor, paged
 
 ModelStateType = strawberry.enum(
     ModelState, name="ModelState", description="Where a version of a model stands."
@@ -117,7 +117,9 @@ class ModelType:
 class ModelQuery:
     """What is asked about models."""
 
-    @strawberry.field(description="Model versions, newest first; of one model when named.")  # type: ignore[untyped-decorator]
+    @strawberry.field(
+        description="Model versions, newest first; of one model when named.", directives=[paged()]
+    )  # type: ignore[untyped-decorator]
     async def models(
         self,
         info: strawberry.Info[Context, None],

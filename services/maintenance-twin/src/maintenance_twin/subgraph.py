@@ -34,6 +34,7 @@ from twinmesh_sdk.graphql import (
     decode_cursor,
     encode_cursor,
     event_field,
+    paged,
     subgraph_schema,
 )
 from twinmesh_sdk.runtime import current_principal, current_read_time, current_tenant
@@ -47,9 +48,10 @@ DEFAULT_PER_ASSET: Final = 10
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def described(description: str) -> Callable[[Method], Method]:
+def described(description: str, *directives: object) -> Callable[[Method], Method]:
     """Make a method a field: `strawberry.field`, with the method's type kept."""
-    return cast("Callable[[Method], Method]", strawberry.field(description=description))
+    made = strawberry.field(description=description, directives=directives)
+    return cast("Callable[[Method], Method]", made)
 
 
 class Calibration(Enum):
@@ -404,7 +406,7 @@ class Maintenance:
         """Return the configuration version's id."""
         return self.answer.condition.configuration_id
 
-    @described("The asset's work items, the last opened first.")
+    @described("The asset's work items, the last opened first.", paged(DEFAULT_PER_ASSET))
     async def work_items(
         self,
         info: Info,
@@ -493,7 +495,7 @@ def _wanted(filter: WorkItemFilter | None) -> ItemFilter:
 class Query:
     """Root fields of the maintenance twin."""
 
-    @described("Work items, the last opened first.")
+    @described("Work items, the last opened first.", paged())
     async def work_items(
         self,
         info: Info,

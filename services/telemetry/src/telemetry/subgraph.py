@@ -37,6 +37,7 @@ from twinmesh_sdk.graphql import (
     decode_cursor,
     encode_cursor,
     event_field,
+    paged,
     subgraph_schema,
 )
 
@@ -110,9 +111,10 @@ Info = strawberry.Info[Context, None]
 R = TypeVar("R", bound=Callable[..., Any])
 
 
-def resolved(description: str) -> Callable[[R], R]:
+def resolved(description: str, *directives: object) -> Callable[[R], R]:
     """Make a method a field: `strawberry.field`, with the method's type kept."""
-    return cast("Callable[[R], R]", strawberry.field(description=description))
+    made = strawberry.field(description=description, directives=directives)
+    return cast("Callable[[R], R]", made)
 
 
 @strawberry.type(description="The newest value of a signal by event time.")
@@ -240,7 +242,10 @@ class Signal:
         found = await info.context.latest.load((str(self.id), decision or ""))
         return Trust.of(found.trust)
 
-    @resolved("Readings, or aggregates of `step` seconds, in [from, to).")
+    @resolved(
+        "Readings, or aggregates of `step` seconds, in [from, to).",
+        paged(DEFAULT_POINTS, lists=["points"]),
+    )
     async def history(
         self,
         info: Info,
@@ -369,7 +374,7 @@ class Query:
         """Counts of the caller's tenant."""
         return IngestCounts.of(await info.context.reads.status(reader()))
 
-    @resolved("Readings that could not be trusted, oldest first.")
+    @resolved("Readings that could not be trusted, oldest first.", paged())
     async def quarantine(
         self,
         info: Info,
@@ -390,7 +395,7 @@ class Query:
             first=limit,
         )
 
-    @resolved("Silent sources, newest alert first, recovered ones included.")
+    @resolved("Silent sources, newest alert first, recovered ones included.", paged())
     async def pipeline_alerts(
         self, info: Info, first: int | None = None, after: str | None = None
     ) -> Connection[PipelineAlert] | None:

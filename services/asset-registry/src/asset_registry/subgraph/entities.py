@@ -28,7 +28,7 @@ from asset_registry.subgraph.values import (
 from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
 from twinmesh_sdk.core.ids import AssetId, SignalId
 from twinmesh_sdk.core.times import MAX_TIME, MIN_TIME, ReadTime, format_time, parse_time
-from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor
+from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor, paged
 
 MAX_LIST: Final = 1000
 """Most entries of a list that is not paged."""
@@ -282,7 +282,9 @@ class Asset:
         found = await info.context.aliases.load((self._id, Window.of(self.times)))
         return [Alias.of(record) for record in _listed(found, "aliases")]
 
-    @resolved(description="Its relations to other assets, in both directions.")
+    @resolved(
+        description="Its relations to other assets, in both directions.", directives=[paged()]
+    )
     async def relations(
         self,
         info: Info,

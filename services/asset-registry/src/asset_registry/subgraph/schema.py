@@ -16,6 +16,7 @@ from twinmesh_sdk.graphql import (
     bounded,
     decode_cursor,
     encode_cursor,
+    paged,
     subgraph_schema,
 )
 
@@ -92,7 +93,7 @@ class Query:
             )
         return await Asset.load(context, found[0].fact.asset_id, times) if found else None
 
-    @resolved(description="Assets by id, a page at a time.")
+    @resolved(description="Assets by id, a page at a time.", directives=[paged()])
     async def assets(  # noqa: PLR0917 - GraphQL passes arguments by name
         self,
         info: Info,

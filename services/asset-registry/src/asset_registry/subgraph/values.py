@@ -1,7 +1,7 @@
 """Value types: what has no life of its own."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Self, TypeVar, cast
 
@@ -22,9 +22,12 @@ from twinmesh_sdk.core.times import OPEN_US, from_us
 R = TypeVar("R", bound=Callable[..., Any])
 
 
-def resolved(description: str, *, name: str | None = None) -> Callable[[R], R]:
+def resolved(
+    description: str, *, name: str | None = None, directives: Sequence[object] = ()
+) -> Callable[[R], R]:
     """Make a method a field: `strawberry.field`, with the method's type kept."""
-    return cast("Callable[[R], R]", strawberry.field(description=description, name=name))
+    made = strawberry.field(description=description, name=name, directives=directives)
+    return cast("Callable[[R], R]", made)
 
 
 LifecycleType = strawberry.enum(
