@@ -50,6 +50,7 @@ IDENTITIES = {
     "erp-app": ("acme", ["read"]),
     "outsider": ("globex", ["read", "assets.write"]),
     "twinmesh-ci": ("acme", ["contracts.push"]),
+    "cmms-bridge": ("acme", ["read", "receipts.write"]),
 }
 
 

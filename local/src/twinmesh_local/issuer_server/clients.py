@@ -66,6 +66,7 @@ DEMO: Final = (
 FURTHER: Final = (
     Identity("plant", "acme", ("assets.write", "readings.write", "read")),
     Identity("twinmesh-ci", "acme", ("contracts.push",)),
+    Identity("cmms-bridge", "acme", ("read", "receipts.write")),
 )
 
 
