@@ -236,8 +236,12 @@ class AssetDirectory(Protocol):
 class ModelRelease(Protocol):
     """What governance has released."""
 
-    def releases_for(self, asset_class: str) -> Releases:
-        """Return the condition model's releases for an asset class; empty where there is none."""
+    def releases_for(self, asset_class: str) -> Releases | None:
+        """Return the condition model's releases for an asset class; empty where there is none.
+
+        None as long as that cannot be said: nothing was ever released, or what is released is not
+        loaded yet. Then readings wait; where there is no release, the twin abstains.
+        """
         ...
 
     def shadows_for(self, asset_class: str) -> Releases:

@@ -12,7 +12,7 @@ from twinmesh_sdk.adapters.postgres import Database, PostgresOutbox, RecordedClo
 
 @pytest.fixture
 async def database(database_url):
-    async with Database(database_url, package="maintenance_twin", pool=2) as opened:
+    async with Database(database_url, package="maintenance_twin", pool=8) as opened:
         yield opened
 
 

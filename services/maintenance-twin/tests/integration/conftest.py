@@ -197,6 +197,10 @@ class Mesh:
         await bucket.put("signing-key", json.dumps(public).encode())
         await bucket.put("schedule.pump-condition", json.dumps({"versions": versions}).encode())
 
+    async def replica(self):
+        (key,) = await (await self.bus.kv("replicas")).keys()
+        return key
+
     async def recall_model(self, version):
         recalled = {
             "name": "pump-condition",
@@ -312,7 +316,7 @@ async def _data_of(response):
 REFERENCE = {"__typename": "Asset", "id": PUMP}
 ITEMS = """{ workItems { nodes {
   id status failureMode configurationVersion modelVersion openedAt closedAt closeReason recordedAt
-  recordedUntil correction supersededBy traceId version asset { id }
+  recordedUntil correction supersededBy traceId version withdrawn inputsDigest asset { id }
   degradation { assetId from to } probability { value event horizonS calibration }
   evidence { signal unit expected observed limit direction since share }
   trust { verdict quality decision budgetS configurationVersion modelVersion reasons { code } }

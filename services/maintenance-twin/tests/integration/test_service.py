@@ -1,6 +1,8 @@
 """The maintenance twin as its callers meet it, on the default stack."""
 
 import asyncio
+import json
+from datetime import timedelta
 
 import grpc
 import pytest
@@ -35,6 +37,14 @@ async def processed(kit, door, state):
         return held is not None and held["state"] == state
 
     await kit.until(reached)
+
+
+async def seen(kit, ask, condition):
+    async def there():
+        return condition(await ask())
+
+    await kit.until(there)
+    return await ask()
 
 
 def lasting(item):
@@ -175,6 +185,57 @@ async def test_a_withdrawn_model_makes_it_abstain(kit, mesh):
 
         held = await door.maintenance()
         assert {"code": "MODEL_NOT_ACTIVE", "subject": ""} in held["reasons"]
+
+
+async def test_the_version_effective_at_plant_time_decides(kit, mesh):
+    await mesh.release_model(("1.0.0", None, 450), ("1.1.0", 450, None))
+    await mesh.set_clock(700, clock=CLOCK)
+    async with mesh.service() as door:
+        await mesh.send(kit.plant(700, 9999))
+        await processed(kit, door, "HEALTHY")
+
+        at = from_us(kit.START_US)
+        before = await door.maintenance(**{"tm-as-of": format_time(at + timedelta(seconds=440))})
+        after = await door.maintenance(**{"tm-as-of": format_time(at + timedelta(seconds=460))})
+        assert (before["state"], before["modelVersion"]) == ("HEALTHY", "1.0.0")
+        assert (after["state"], after["modelVersion"]) == ("HEALTHY", "1.1.0")
+
+
+async def test_a_version_that_nobody_vouches_for_decides_nothing(kit, mesh):
+    await mesh.release_model(signed=False)
+    await mesh.set_clock(700, clock=CLOCK)
+    async with mesh.service() as door:
+        await mesh.send(kit.plant(700, 9999))
+        await asyncio.sleep(2.0)
+
+        assert await door.maintenance() is None
+
+
+async def test_a_recall_withdraws_what_is_open_and_lets_another_version_go_on(kit, mesh):
+    await mesh.release_model()
+    await mesh.set_clock(1500, clock=CLOCK)
+    columns = kit.plant(3000, 800)
+    async with mesh.service() as door:
+        await mesh.send(columns, 0, 1500)
+        (item,) = await opened(kit, door)
+        assert not item["withdrawn"]
+
+        await mesh.release_model(("1.0.0", None, 1500), ("2.0.0", 1500, None))
+        await mesh.recall_model("1.0.0")
+        (item,) = await seen(kit, door.items, lambda items: items[0]["status"] != "OPEN")
+        assert (item["status"], item["withdrawn"], item["version"]) == ("WITHDRAWN", True, 2)
+        assert "a test" in item["correction"]
+        held = await door.maintenance()
+        assert {"code": "MODEL_RECALLED", "subject": "1.0.0"} in held["reasons"]
+        said = json.loads((await (await mesh.bus.kv("replicas")).get(await mesh.replica())).value)
+        assert said["models"]["pump-condition"]["withdrawn"] == ["1.0.0"]
+
+        await mesh.set_clock(3000, clock=CLOCK)
+        await mesh.send(columns, 1500, 3000)
+        again, first = await seen(kit, door.items, lambda items: len(items) == 2)
+        assert first["id"] == item["id"]
+        assert (again["status"], again["modelVersion"]) == ("OPEN", "2.0.0")
+        assert again["id"] != item["id"]
 
 
 async def test_silence_turns_healthy_into_unknown_without_a_message(kit, mesh):

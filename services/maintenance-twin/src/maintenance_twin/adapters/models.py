@@ -67,13 +67,26 @@ class SnapshotModelRelease:
         self._changed = asyncio.Event()
         models.on_change(self._changed.set)
 
-    def releases_for(self, asset_class: str) -> Releases:
+    def releases_for(self, asset_class: str) -> Releases | None:
         """See `ModelRelease.releases_for`."""
-        return self._releases(self._models.schedule(MODEL_NAME), asset_class)
+        schedule = self._models.schedule(MODEL_NAME)
+        if not schedule and not self._models.recalled(MODEL_NAME):
+            return None
+        wanted = [each for each in schedule if self._concerns(each, asset_class)]
+        if any((each.version, each.digest) not in self._tunings for each in wanted):
+            return None
+        return Releases(tuple(self._release(each) for each in wanted))
 
     def shadows_for(self, asset_class: str) -> Releases:
         """See `ModelRelease.shadows_for`."""
-        return self._releases(self._models.shadows(MODEL_NAME), asset_class)
+        return Releases(
+            tuple(
+                self._release(each)
+                for each in self._models.shadows(MODEL_NAME)
+                if self._concerns(each, asset_class)
+                and (each.version, each.digest) in self._tunings
+            )
+        )
 
     def is_recalled(self, version: str) -> bool:
         """See `ModelRelease.is_recalled`."""
@@ -107,31 +120,23 @@ class SnapshotModelRelease:
                 )
         return whole
 
-    def _releases(self, listed: tuple[ActiveModel, ...], asset_class: str) -> Releases:
-        found = []
-        for each in listed:
-            tuning = self._tunings.get((each.version, each.digest))
-            classes = _names(each.scope, "asset_classes")
-            holds = not classes or asset_class in classes
-            if tuning is None or not holds or _names(each.scope, "sites"):
-                continue
-            if not self.is_recalled(each.version):
-                found.append(_release(each, tuning))
-        return Releases(tuple(found))
+    def _concerns(self, each: ActiveModel, asset_class: str) -> bool:
+        classes = _names(each.scope, "asset_classes")
+        holds = (not classes or asset_class in classes) and not _names(each.scope, "sites")
+        return holds and not self.is_recalled(each.version)
 
-
-def _release(each: ActiveModel, tuning: Tuning) -> Release:
-    return Release(
-        version=each.version,
-        from_us=0 if each.effective_from is None else to_us(each.effective_from),
-        to_us=OPEN_US if each.effective_to is None else to_us(each.effective_to),
-        configurations=frozenset(_names(each.scope, "configurations")),
-        envelope=tuple(
-            Bound(str(bound["signal"]), float(bound["low"]), float(bound["high"]))
-            for bound in each.scope.get("envelope") or ()
-        ),
-        tuning=tuning,
-    )
+    def _release(self, each: ActiveModel) -> Release:
+        return Release(
+            version=each.version,
+            from_us=0 if each.effective_from is None else to_us(each.effective_from),
+            to_us=OPEN_US if each.effective_to is None else to_us(each.effective_to),
+            configurations=frozenset(_names(each.scope, "configurations")),
+            envelope=tuple(
+                Bound(str(bound["signal"]), float(bound["low"]), float(bound["high"]))
+                for bound in each.scope.get("envelope") or ()
+            ),
+            tuning=self._tunings[each.version, each.digest],
+        )
 
 
 def _names(scope: Mapping[str, Any], key: str) -> set[str]:

@@ -216,7 +216,7 @@ class ReadConditions:
         releases = self._release.releases_for(twin.profile.asset_class)
         span = twin.evaluation.span
         configuration_id = span.configuration_id if span else NO_CONFIGURATION
-        if releases.at(inputs.as_of_us, configuration_id) is None:
+        if releases is None or releases.at(inputs.as_of_us, configuration_id) is None:
             unfit += (Reason("MODEL_NOT_ACTIVE"),)
         condition = effective(held.value, stale=unfit) or held.value
         trust = replace(

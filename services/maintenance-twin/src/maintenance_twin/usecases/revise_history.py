@@ -15,6 +15,7 @@ from maintenance_twin.decide.revise import (
 from maintenance_twin.decide.twin import AssetTwin
 from maintenance_twin.model.condition import Axis, Condition, State
 from maintenance_twin.model.configuration import Configurations
+from maintenance_twin.model.release import Releases
 from maintenance_twin.model.row import Reading, Row
 from maintenance_twin.model.tuning import Tuning
 from maintenance_twin.ports import (
@@ -181,7 +182,7 @@ class ReviseHistory:
             twin = (await bench.twins(tenant, [asset_id])).get(asset_id)
             if twin is None:
                 return None
-            releases = self._release.releases_for(twin.profile.asset_class)
+            releases = self._release.releases_for(twin.profile.asset_class) or Releases()
             context = Context(tenant, releases, self._tuning)
             known = await self._directory.configurations(tenant, [asset_id])
             configurations = known.get(asset_id, Configurations())

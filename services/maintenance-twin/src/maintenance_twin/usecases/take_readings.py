@@ -67,7 +67,7 @@ class TakeReadings:
         model does not understand are passed over.
 
         Raises:
-            PreconditionFailedError: No version of the model is active; the readings must wait.
+            PreconditionFailedError: No version of the model was released yet; the readings wait.
             ConflictError: Another process took readings of these assets; safe to repeat.
             UnavailableError: The registry or the store does not answer; safe to repeat.
         """
@@ -129,9 +129,9 @@ class TakeReadings:
 
     def _releases(self, profile: Profile) -> Releases:
         found = self._release.releases_for(profile.asset_class)
-        if not found.releases:
+        if found is None:
             raise PreconditionFailedError(
-                "no version of the condition model is active for "
+                "no version of the condition model is released yet for "
                 f"{profile.asset_class or 'this asset class'}",
                 hint="have one approved: `twinmesh model approve`",
             )
