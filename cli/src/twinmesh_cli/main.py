@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "audit": ("audit", "List, prove, export and verify the audit log; erase a person."),
     "policy": ("policy", "Show, check, put and approve who may do what in governance."),
     "quarantine": ("quarantine", "List, show, replay and drop events that were put aside."),
+    "charter": ("charter", "Hold what twins promise against what they achieve."),
     "federation": ("federation", "Compose subgraphs, plan queries, run the engine's cases."),
 }
 

@@ -33,6 +33,7 @@ COMMANDS = [
     "audit",
     "policy",
     "quarantine",
+    "charter",
     "federation",
 ]
 

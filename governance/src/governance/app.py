@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from governance.adapters.artefacts import NatsArtefacts
+from governance.adapters.event_counter import NatsEventCounter
 from governance.adapters.federation import FederationComposer, warm_up
 from governance.adapters.heads import FileHeads, NatsHeads
 from governance.adapters.migration import migrate
@@ -24,6 +25,7 @@ from governance.adapters.postgres import (
     PostgresTrail,
     RegistryOutbox,
 )
+from governance.adapters.postgres.reality import PostgresReality
 from governance.adapters.quarantine import NatsQuarantine
 from governance.adapters.replicas import KvReplicaBoard
 from governance.api_grpc import GovernanceApi
@@ -33,13 +35,16 @@ from governance.api_grpc.deployments import DeploymentApi
 from governance.api_grpc.lineage import ModelApi
 from governance.api_grpc.policies import PolicyApi
 from governance.api_grpc.quarantine import QuarantineApi
+from governance.api_grpc.reality import RealityApi
 from governance.decide.audit_heads import private_key
 from governance.decide.charter_shape import check_charter_shape
 from governance.events import ConsumptionReports, DerivationConsumer
+from governance.events.verdicts import VerdictHandler
 from governance.http import ci_router
 from governance.http.changes import add_changes
 from governance.http.deployments import add_deployments
 from governance.http.models import add_recalls
+from governance.http.reality import add_reality
 from governance.ports.audit import HeadBoard
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA, Context
@@ -75,6 +80,7 @@ from governance.usecases.auditing import (
 from governance.usecases.authority import Authority
 from governance.usecases.policies import ChangePolicies, ReadPolicies
 from governance.usecases.quarantine import AdministerQuarantine
+from governance.usecases.reality import FollowVerdicts, JudgeCharters, ReadReality, ReportMeasure
 from twinmesh.governance.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from twinmesh.governance.v1.contract_service_pb2_grpc import add_ContractServiceServicer_to_server
 from twinmesh.governance.v1.deployment_service_pb2_grpc import (
@@ -88,6 +94,7 @@ from twinmesh.governance.v1.policy_service_pb2_grpc import add_PolicyServiceServ
 from twinmesh.governance.v1.quarantine_service_pb2_grpc import (
     add_QuarantineServiceServicer_to_server,
 )
+from twinmesh.governance.v1.reality_service_pb2_grpc import add_RealityServiceServicer_to_server
 from twinmesh_sdk.adapters.nats import KvMirror
 from twinmesh_sdk.adapters.nats.replicas import REPLICAS
 from twinmesh_sdk.contract import Contract
@@ -149,7 +156,8 @@ def build(settings: GovernanceSettings) -> TwinService:
         service, settings, publish, authority, stores=(registry, lineage)
     )
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
-    service.add_subgraph(SCHEMA, lambda: Context(read, ReadLineage(lineage), watch))
+    reality = _reality(service, settings, registry, engine, authority)
+    service.add_subgraph(SCHEMA, lambda: Context(read, ReadLineage(lineage), watch, reality))
     audit, queue = _audit(service, settings, engine, authority)
     quarantine = AdministerQuarantine(NatsQuarantine(service.nats), queue, authority, service.clock)
     service.add_grpc(add_QuarantineServiceServicer_to_server, QuarantineApi(quarantine))
@@ -270,6 +278,43 @@ def _audit(
         ),
     )
     return read, queue
+
+
+def _reality(
+    service: TwinService,
+    settings: GovernanceSettings,
+    registry: PostgresRegistry,
+    engine: AsyncEngine,
+    authority: Authority,
+) -> ReadReality:
+    """Hold charters against reality; returns what shows where they stand."""
+    store = PostgresReality(engine)
+    read = ReadReality(store, authority)
+    judge = JudgeCharters(
+        registry,
+        store,
+        NatsEventCounter(service.nats),
+        service.clock,
+        patience=timedelta(seconds=settings.reality_patience_s),
+    )
+
+    async def keep_judging() -> None:
+        while True:
+            try:
+                if turned := await judge():
+                    log.warning("promises of charters turned", extra={"promises": turned})
+            except TwinError as error:
+                log.warning("charters cannot be judged", extra={"error": str(error)})
+            await asyncio.sleep(settings.reality_s)
+
+    service.on_event(VerdictHandler(FollowVerdicts(store)))
+    service.add_worker("charter against reality", keep_judging)
+    report = ReportMeasure(store, authority, service.clock)
+    service.add_grpc(add_RealityServiceServicer_to_server, RealityApi(read, report))
+    router = APIRouter(prefix="/v1", tags=["governance"])
+    add_reality(router, read)
+    service.add_router(router)
+    return read
 
 
 @contextlib.asynccontextmanager

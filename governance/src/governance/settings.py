@@ -78,6 +78,18 @@ class GovernanceSettings(DatabaseSettings):
         le=60,
         description="how often policies that another replica put in force are taken up",
     )
+    reality_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="how often charters are held against reality, in seconds",
+    )
+    reality_patience_s: float = Field(
+        default=300.0,
+        ge=0,
+        le=86_400,
+        description="how long a measure speaks against a promise before it counts, in seconds",
+    )
     migrate_on_start: bool = Field(
         default=True, description="bring the database to this release's schema when starting"
     )

@@ -7,6 +7,7 @@ import strawberry
 
 from governance.model.contracts import Contract, ContractState
 from governance.subgraph.context import Context
+from governance.subgraph.reality import RealityType
 from twinmesh_sdk.core.request import current_principal
 from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor, paged
 
@@ -66,6 +67,14 @@ class ContractType:
     findings: list[FindingType] = strawberry.field(description="What the rules said about it.")
     pushed_at: datetime = strawberry.field(description="Wall time of the push.")
     pushed_by: str = strawberry.field(description="Who pushed it.")
+
+    @strawberry.field(  # type: ignore[untyped-decorator]
+        description="What its charter promises and what was achieved, for the caller's tenant."
+    )
+    async def reality(self, info: strawberry.Info[Context, None]) -> list[RealityType]:
+        """Return where its promises stand."""
+        found = await info.context.standings.load(str(self.service))
+        return [RealityType.of(each) for each in found]
 
     @classmethod
     async def resolve_reference(
