@@ -120,7 +120,7 @@ async def test_governance_is_ready_before_its_own_contract_is_active_and_can_the
 
     answer = await push(own)
 
-    assert said(answer) == [("governance", ACTIVE, [])]
+    assert said(answer) == [("governance", ACTIVE, ["CONSUMED_EVENT_UNKNOWN"])]
     entry = await read_kv("contracts", "active.governance")
     assert entry["digest"] == service.contract.digest
     assert entry["accepted"] == [service.contract.digest]
