@@ -165,7 +165,7 @@ def plan(
     "--subscriptions-by",
     multiple=True,
     metavar="SUBGRAPH=ws|sse",
-    help="How a subgraph sends events, sse unless named; repeatable.",
+    help="How a subgraph sends events, found out unless named; repeatable.",
 )
 @click.option("--mask-errors", is_flag=True, help="Hide errors whose code is not the engine's.")
 def serve(  # noqa: PLR0917 - click passes by name

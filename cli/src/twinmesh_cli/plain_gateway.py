@@ -70,7 +70,7 @@ def gateway(engine: Engine, door: Door) -> Starlette:
     subscriptions = Subscriptions(engine, AiohttpSubscriptionClient(protocols=door.protocols))
     pipeline = Pipeline(
         engine,
-        context=context,
+        context=context if check is not None or limiter is not None else None,
         documents=door.documents,
         masking=door.masking,
         subscriptions=subscriptions,

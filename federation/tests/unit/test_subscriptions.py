@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
+from aiohttp import web
 from starlette.websockets import WebSocket
 
 from twinmesh_federation import AiohttpSubgraphClient, Engine, Subgraph, compose
@@ -147,7 +148,7 @@ async def gateway(*, protocol="sse", limits=None, context=None, connect=None, re
         )
         subscriptions = Subscriptions(
             engine,
-            AiohttpSubscriptionClient(protocols={"work": protocol}),
+            AiohttpSubscriptionClient(protocols={"work": protocol} if protocol else {}),
             limits=limits,
             **({"renew": renew} if renew else {}),
         )
@@ -159,7 +160,7 @@ async def gateway(*, protocol="sse", limits=None, context=None, connect=None, re
         await subscriptions.close()
 
 
-@pytest.mark.parametrize("protocol", ["sse", "ws"])
+@pytest.mark.parametrize("protocol", ["sse", "ws", None])
 async def test_events_are_completed_by_other_subgraphs_and_reach_a_websocket(protocol):
     async with gateway(protocol=protocol) as g, g.socket() as ws:
         await g.subscribe(ws, a="7")
@@ -175,6 +176,38 @@ async def test_events_are_completed_by_other_subgraphs_and_reach_a_websocket(pro
     ((_, asked),) = g.work.opened
     assert asked["variables"] == {"a": "7"}
     assert asked["query"].startswith("subscription")
+
+
+async def test_the_way_in_which_a_subgraph_sends_events_is_found_and_remembered():
+    async with gateway(protocol=None) as g, g.socket() as ws:
+        posts = []
+
+        async def no_events_over_http(request):
+            if request.method == "POST":
+                posts.append(request)
+                return web.json_response({"errors": [{"message": "not over HTTP"}]}, status=400)
+            return await g.work._websocket(request)
+
+        g.work._handle = no_events_over_http
+        for number in ("1", "2"):
+            await g.subscribe(ws, operation_id=number)
+            await g.work.until(int(number))
+        assert len(posts) == 1
+        await g.work.emit(event(4))
+        assert {(await message(ws))["id"] for _ in range(2)} == {"1", "2"}
+
+
+async def test_what_a_subgraph_refuses_over_http_is_told_where_it_has_no_websocket_either():
+    async with gateway(protocol=None) as g, g.socket() as ws:
+
+        async def refusing(request):
+            return web.json_response({"errors": [{"message": "never"}]}, status=400)
+
+        g.work._handle = refusing
+        await g.subscribe(ws)
+        refused = await message(ws)
+        assert refused["payload"]["errors"][0]["message"] == "never"
+        assert await message(ws) == {"id": "1", "type": "complete"}
 
 
 async def test_events_reach_an_event_stream_and_leaving_ends_the_subscription():

@@ -13,10 +13,10 @@ from gateway.query_page import QueryPage, read_samples
 from gateway.settings import GatewaySettings, listed
 from gateway.supergraph_source import SupergraphSource
 from twinmesh_federation.engine import Engine
-from twinmesh_federation.execution.aiohttp_client import AiohttpSubgraphClient
 from twinmesh_federation.execution.client import SubgraphClient
 from twinmesh_federation.execution.entity_cache import EntityCache, EntityCachingClient
 from twinmesh_federation.execution.executor import ExecutorOptions
+from twinmesh_federation.execution.http_client import HttpSubgraphClient
 from twinmesh_federation.execution.limits import Limits
 from twinmesh_federation.execution.resilience import ResilientClient
 from twinmesh_federation.execution.run import Deadlines
@@ -64,7 +64,7 @@ def options_of(settings: GatewaySettings) -> ExecutorOptions:
 
 def client_for(settings: GatewaySettings) -> SubgraphClient:
     """Return the client that asks subgraphs."""
-    client: SubgraphClient = ResilientClient(AiohttpSubgraphClient())
+    client: SubgraphClient = ResilientClient(HttpSubgraphClient())
     if ttl_s := settings.entity_ttls():
         cache = EntityCache(max_bytes=settings.entity_cache_mb * 1_000_000)
         client = EntityCachingClient(

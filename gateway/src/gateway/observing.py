@@ -33,7 +33,7 @@ OPERATIONS: Final = Counter(
 OPERATION_SECONDS: Final = Histogram(
     "twinmesh_gateway_operation_seconds",
     "Time to answer an operation, or an event of a subscription",
-    ["kind"],
+    ["kind", "operation"],
 )
 REFUSED: Final = Counter(
     "twinmesh_gateway_refused", "Requests refused, by code and limit", ["code", "limit"]
@@ -57,6 +57,20 @@ KNOWN_CODES: Final = frozenset(
      "PERSISTED_QUERY_HASH_MISMATCH", "PERSISTED_QUERY_NOT_SUPPORTED", "QUERY_NOT_IN_SAFELIST",
      "SLOW_CONSUMER", "UNAUTHENTICATED", "UNAVAILABLE")
 )  # fmt: skip
+
+
+MAX_NAMES: Final = 200
+_names: Final[set[str]] = set()
+
+
+def name_of(operation: str | None) -> str:
+    """Return an operation's name as a label: clients choose them, so only so many are kept."""
+    name = (operation or "")[:100]
+    if name not in _names:
+        if len(_names) >= MAX_NAMES:
+            return "other"
+        _names.add(name)
+    return name
 
 
 class TracingClient:
@@ -100,10 +114,10 @@ def observed(context: object) -> Iterator[None]:
     began = perf_counter()
     with tracing.span("graphql operation", parent=parent) as span:
         yield
-        kind = "unknown"
+        kind, name = "unknown", ""
         if context.plan is not None:
             operation = context.plan.operation
-            kind = operation.kind
+            kind, name = operation.kind, name_of(operation.name)
             span.update_name(f"graphql {kind} {operation.name or ''}".strip()[:200])
             span.set_attribute("graphql.operation.type", kind)
             span.set_attribute("graphql.operation.name", (operation.name or "")[:200])
@@ -114,7 +128,7 @@ def observed(context: object) -> Iterator[None]:
             span.set_attribute("twin.type_cost", context.cost.type)
         if context.failed:
             span.set_status(Status(StatusCode.ERROR, context.failed))
-    OPERATION_SECONDS.labels(kind).observe(perf_counter() - began)
+    OPERATION_SECONDS.labels(kind, name).observe(perf_counter() - began)
 
 
 def count_result(context: Asked, result: ExecutionResult) -> None:

@@ -88,7 +88,7 @@ class GatewaySettings(TwinSettings):
         default=64, ge=1, le=4_096, description="size of all kept entities, in MB"
     )
     max_subscriptions: int = Field(
-        default=2_000, ge=0, le=100_000, description="subscriptions open at once"
+        default=500, ge=0, le=100_000, description="subscriptions open at once"
     )
     max_subscriptions_per_client: int = Field(
         default=20, ge=0, le=10_000, description="subscriptions open at once for one client"

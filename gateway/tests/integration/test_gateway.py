@@ -49,6 +49,61 @@ async def test_an_answer_says_of_each_subgraph_how_it_went(front):
     assert "plan" not in body["extensions"]["twinmesh"]
 
 
+async def test_spans_lead_from_the_request_to_each_subgraph(front, tmp_path):
+    gateway = await front(trace_dir=str(tmp_path), entity_ttl_s='{"Asset": 60}')
+    seen = {}
+    for name, subgraph in gateway.subgraphs.items():
+
+        async def note(request, name=name, handle=subgraph._handle):
+            seen[name] = request.headers["traceparent"]
+            return await handle(request)
+
+        subgraph._handle = note
+    _, body, _ = await gateway.ask("query AllAssets { assets { id items { id } } }")
+    trace_id = body["extensions"]["twinmesh"]["traceId"]
+
+    def spans():
+        lines = [x for file in tmp_path.glob("*.jsonl") for x in file.read_text().splitlines()]
+        found = [json.loads(line) for line in lines]
+        return {s["name"]: s for s in found if s["trace_id"] == trace_id}
+
+    async def complete():
+        return {"POST /graphql", "graphql query AllAssets"} <= spans().keys()
+
+    await until(complete, True)
+    found = spans()
+    operation, request = found["graphql query AllAssets"], found["POST /graphql"]
+    assert operation["parent_id"] == request["span_id"]
+    assert operation["attributes"]["twin.tenant"] == "acme"
+    assert operation["attributes"]["twin.type_cost"] > 0
+    for name in ("assets", "work"):
+        span = found[f"subgraph {name}"]
+        assert span["parent_id"] == operation["span_id"]
+        assert seen[name].split("-")[1:3] == [trace_id, span["span_id"]]
+    name = 'twinmesh_gateway_operation_seconds_count{kind="query",operation="AllAssets"}'
+    assert metric(name) >= 1
+
+
+async def test_a_subgraph_that_hangs_costs_its_own_fields_and_its_deadline(front):
+    gateway = await front(subgraph_timeout_s=0.3)
+    gateway.subgraphs["work"].answers.delay = asyncio.Event().wait
+    status, body, _ = await gateway.ask(QUERY)
+    assert status == 200
+    assert body["data"]["assets"][1] == {"id": "1", "name": "pump 1", "items": None}
+    report = body["extensions"]["twinmesh"]["subgraphs"]["work"]
+    assert (report["status"], report["deadlineMs"], report["code"]) == ("TIMEOUT", 300, "TIMEOUT")
+    assert report["ms"] >= 250
+
+
+async def test_what_needs_a_subgraph_that_failed_is_skipped_and_says_so(front):
+    gateway = await front(subgraph_timeout_s=0.3)
+    gateway.subgraphs["assets"].answers.delay = asyncio.Event().wait
+    _, body, _ = await gateway.ask(QUERY)
+    said = body["extensions"]["twinmesh"]["subgraphs"]
+    assert (said["assets"]["status"], said["work"]["status"]) == ("TIMEOUT", "SKIPPED")
+    assert said["work"]["fetches"] == 0
+
+
 async def test_a_subgraph_that_is_away_costs_its_own_fields(front):
     gateway = await front()
     gateway.urls["work"] = "http://127.0.0.1:9/graphql"
@@ -146,7 +201,6 @@ async def test_headers_go_on_by_rule_and_pages_of_named_origins_may_ask(front):
     gateway = await front(header_rules=json.dumps(rules), cors_origins="https://ours.example")
     seen = []
     for name, subgraph in gateway.subgraphs.items():
-        subgraph.seen = seen
 
         async def note(request, name=name, handle=subgraph._handle):
             seen.append((name, request.headers.get("accept-language")))
@@ -155,6 +209,7 @@ async def test_headers_go_on_by_rule_and_pages_of_named_origins_may_ask(front):
         subgraph._handle = note
     origin = {"origin": "https://ours.example", "accept-language": "de"}
     _, _, headers = await gateway.ask(QUERY, headers=origin)
+    assert sorted(seen, key=str) == [("assets", None), ("work", "de")]
     assert headers["access-control-allow-origin"] == "https://ours.example"
     assert "tm-trace-id" in headers["access-control-expose-headers"]
     refused, _, headers = await gateway.ask(QUERY, token=False, headers=origin)

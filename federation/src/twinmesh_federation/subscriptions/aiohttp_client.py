@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,8 +18,10 @@ WS_PROTOCOL: Final = "graphql-transport-ws"
 EVENT_STREAM: Final = "text/event-stream"
 SSE: Final = "sse"
 WS: Final = "ws"
+PROTOCOLS: Final = (SSE, WS)
 DEFAULT_MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 MAX_REFUSAL_BYTES: Final = 256 * 1024
+MAX_FOUND: Final = 1_000
 CLOSE_S: Final = 2.0
 
 
@@ -28,7 +30,9 @@ class AiohttpSubscriptionClient:
     """Speaks `graphql-sse` (distinct connections) or `graphql-transport-ws`.
 
     Attributes:
-        protocols: "sse" or "ws" by subgraph name; "sse" where none is named.
+        protocols: "sse" or "ws" by subgraph name. Where none is named, events are asked for over
+            HTTP, and if the subgraph has none to give there, over a WebSocket; what worked is
+            remembered.
         urls: Addresses by subgraph name, where subscriptions have one of their own.
         open_s: Seconds until a subgraph must have accepted a subscription.
         silence_s: Seconds after which a connection without any sign of life is given up; the
@@ -41,16 +45,37 @@ class AiohttpSubscriptionClient:
     open_s: float = 10.0
     silence_s: float = 60.0
     _session: aiohttp.ClientSession | None = None
+    _found: dict[str, str] = field(default_factory=dict)
 
     @asynccontextmanager
     async def subscribe(
         self, request: SubscriptionRequest
     ) -> AsyncIterator[AsyncIterator[SubgraphResponse]]:
         """See `SubscriptionClient.subscribe`."""
-        by_ws = self.protocols.get(request.service, SSE) == WS
-        opened = self._by_websocket(request) if by_ws else self._by_sse(request)
-        async with opened as events:
-            yield events
+        known = self.protocols.get(request.service) or self._found.get(request.url)
+        async with AsyncExitStack() as stack:
+            if known == WS:
+                yield await stack.enter_async_context(self._by_websocket(request))
+                return
+            try:
+                yield await stack.enter_async_context(self._by_sse(request))
+            except _NoEventsError as refusal:
+                if known == SSE:
+                    yield refusal.answer()
+                    return
+                yield await self._instead(request, refusal, stack)
+
+    async def _instead(
+        self, request: SubscriptionRequest, refusal: _NoEventsError, stack: AsyncExitStack
+    ) -> AsyncIterator[SubgraphResponse]:
+        """Try a WebSocket; where there is none either, what HTTP answered counts."""
+        try:
+            events = await stack.enter_async_context(self._by_websocket(request))
+        except SubgraphFailure:
+            return refusal.answer()
+        if len(self._found) < MAX_FOUND:
+            self._found[request.url] = WS
+        return events
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -84,26 +109,17 @@ class AiohttpSubscriptionClient:
                 )
         try:
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if response.status == 200 and kind == EVENT_STREAM:
-                yield self._read_sse(request.service, response)
-            else:
-                yield await self._refusal(request.service, response)
+            if response.status != 200 or kind != EVENT_STREAM:
+                raise await self._refusal(request.service, response)
+            yield self._read_sse(request.service, response)
         finally:
             response.close()
 
-    async def _refusal(
-        self, service: str, response: aiohttp.ClientResponse
-    ) -> AsyncIterator[SubgraphResponse]:
-        """Return an answer that is no stream: GraphQL errors are its one event."""
+    async def _refusal(self, service: str, response: aiohttp.ClientResponse) -> _NoEventsError:
         with _failures(service):
             async with asyncio.timeout(self.open_s):
                 body = await response.content.read(MAX_REFUSAL_BYTES)
-        answered = decode_response(service, response.status, body)
-
-        async def once() -> AsyncIterator[SubgraphResponse]:
-            yield answered
-
-        return once()
+        return _NoEventsError(service, response.status, body)
 
     async def _read_sse(
         self, service: str, response: aiohttp.ClientResponse
@@ -178,6 +194,28 @@ class AiohttpSubscriptionClient:
                         return
                     case _:
                         await _answer_ping(socket, message)
+
+
+class _NoEventsError(Exception):
+    """What a subgraph answered where events were asked for."""
+
+    def __init__(self, service: str, status: int, body: bytes) -> None:
+        super().__init__(service)
+        self._status = status
+        self._body = body
+
+    def answer(self) -> AsyncIterator[SubgraphResponse]:
+        """Return it as the one event there is.
+
+        Raises:
+            SubgraphFailure: It is no GraphQL answer.
+        """
+        answered = decode_response(str(self), self._status, self._body)
+
+        async def once() -> AsyncIterator[SubgraphResponse]:
+            yield answered
+
+        return once()
 
 
 async def _message(service: str, socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
