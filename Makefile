@@ -40,6 +40,9 @@ format: venv ## Format the code
 proto: venv ## Generate Python from proto/
 	@$(BIN)/python proto/generate.py
 
+.PHONY: bench
+bench: bench-contracts bench-audit bench-federation ## Measure what governance and the engine promise
+
 .PHONY: bench-contracts
 bench-contracts: venv ## Measure how long a verdict of compatibility takes
 	@$(BIN)/python bench/contracts.py

@@ -21,14 +21,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from governance.adapters.memory import MemoryNoticeboard
+from governance.adapters.memory import MemoryLineage, MemoryNoticeboard
 from governance.adapters.migration import migrate
 from governance.adapters.postgres import PostgresRegistry, PostgresTrail
 from governance.decide import audit_export, merkle
 from governance.model.audit import AuditEntry, LogName
 from governance.model.contracts import Version
-from governance.model.releases import ArtefactDigest, BackTest, ModelName, Scope
-from governance.usecases import Publish, ReleaseModel
+from governance.model.releases import ArtefactDigest, BackTest, ModelName
+from governance.usecases import Publish, ReadLineage, ReleaseModel, Submission
 from governance.usecases.auditing import AuditHeads, AuditQueue
 from governance.usecases.authority import Authority
 from twinmesh_local.ports import choose
@@ -91,7 +91,10 @@ async def _throughput(trail: PostgresTrail) -> None:
 async def _approvals(registry: PostgresRegistry) -> None:
     clock = SimulatedClock(NOW)
     publish = Publish(registry, MemoryNoticeboard(), clock)
-    release = ReleaseModel(registry, publish, clock, Authority())
+    lineage, key = ReadLineage(MemoryLineage()), Ed25519PrivateKey.generate()
+    release = ReleaseModel(
+        registry, publish, clock, Authority(), artefacts=_Artefacts(), lineage=lineage, key=key
+    )
     people = {
         name: Principal(name, name, Tenant("acme"), frozenset({role}))
         for name, role in (("author", "models.submit"), ("reviewer", "models.approve"))
@@ -101,14 +104,29 @@ async def _approvals(registry: PostgresRegistry) -> None:
     for number in range(APPROVALS):
         version = Version.parse(f"1.0.{number}")
         await release.submit(
-            people["author"], name=name, version=version,
-            artefact_digest=ArtefactDigest("sha256:" + "a" * 64), scope=Scope(),
-            back_test=BackTest("bt", "F1", 0.9, "age only", 0.5, "d"), description="",
+            people["author"],
+            Submission(
+                name, version, None, b"weights", training_data="none: a benchmark",
+                back_test=BackTest("bt", "F1", 0.9, "age only", 0.5, "d", 0.8),
+            ),
         )  # fmt: skip
         started = time.perf_counter()
         await release.approve(people["reviewer"], name=name, version=version, note="beats it")
         waited.append(time.perf_counter() - started)
     _percentiles(f"{APPROVALS} approvals of a model, one after the other", waited)
+
+
+class _Artefacts:
+    """See `ArtefactStore`: what the bus would hold."""
+
+    def __init__(self) -> None:
+        self._held: dict[ArtefactDigest, bytes] = {}
+
+    async def put(self, digest: ArtefactDigest, data: bytes) -> None:
+        self._held[digest] = data
+
+    async def get(self, digest: ArtefactDigest) -> bytes:
+        return self._held[digest]
 
 
 async def _proofs(trail: PostgresTrail) -> None:

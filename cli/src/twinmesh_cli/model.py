@@ -198,7 +198,7 @@ def shadow(door: Door, name: str, version: str, *, as_json: bool) -> None:
     from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
 
     request = pb.ShadowModelRequest(name=name, version=version)
-    _show(call(door, lambda stub: stub.ShadowModel(request), _models()), as_json=as_json)
+    _show(call(door, lambda stub: stub.ShadowModel(request), models_stub()), as_json=as_json)
 
 
 @model.command("rollback")
@@ -211,7 +211,7 @@ def rollback(door: Door, name: str, version: str, *, as_json: bool) -> None:
     from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
 
     request = pb.RollBackModelRequest(name=name, version=version)
-    done = call(door, lambda stub: stub.RollBackModel(request), _models())
+    done = call(door, lambda stub: stub.RollBackModel(request), models_stub())
     if as_json:
         print_json(
             {
@@ -241,7 +241,7 @@ def recall(door: Door, name: str, version: str, reason: str, *, as_json: bool) -
     from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
 
     request = pb.RecallModelRequest(name=name, version=version, reason=reason)
-    done = call(door, lambda stub: stub.RecallModel(request), _models())
+    done = call(door, lambda stub: stub.RecallModel(request), models_stub())
     if as_json:
         print_json(
             {
@@ -249,7 +249,7 @@ def recall(door: Door, name: str, version: str, reason: str, *, as_json: bool) -
                 "model": _as_json(done.model),
                 "acknowledged_by": list(done.acknowledged_by),
                 "waiting_for": list(done.waiting_for),
-                **_impact(done),
+                **as_impact(done),
             }
         )
     else:
@@ -274,9 +274,9 @@ def impact(door: Door, name: str, version: str, limit: int, *, as_json: bool) ->
     from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
 
     request = pb.GetModelImpactRequest(name=name, version=version, limit=limit)
-    found = call(door, lambda stub: stub.GetModelImpact(request), _models())
+    found = call(door, lambda stub: stub.GetModelImpact(request), models_stub())
     if as_json:
-        print_json({"name": name, "version": version, **_impact(found)})
+        print_json({"name": name, "version": version, **as_impact(found)})
     else:
         _list_impact(found)
 
@@ -288,7 +288,9 @@ def alarms(door: Door, *, as_json: bool) -> None:
     """List processes that run other versions than the schedule says. Exit 1 when there is one."""
     from twinmesh.governance.v1 import model_service_pb2 as pb  # noqa: PLC0415
 
-    found = call(door, lambda stub: stub.ListModelAlarms(pb.ListModelAlarmsRequest()), _models())
+    found = call(
+        door, lambda stub: stub.ListModelAlarms(pb.ListModelAlarmsRequest()), models_stub()
+    )
     if as_json:
         print_json([_message(each) for each in found.alarms])
     for each in () if as_json else found.alarms:
@@ -361,7 +363,8 @@ def digest_of(artefact: Path) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _models() -> Any:  # noqa: ANN401 - the stub's class
+def models_stub() -> Any:  # noqa: ANN401 - the stub's class
+    """Return the class of the stub that these commands call."""
     from twinmesh.governance.v1.model_service_pb2_grpc import ModelServiceStub  # noqa: PLC0415
 
     return ModelServiceStub
@@ -434,7 +437,8 @@ def _receipt(message: Any) -> dict[str, Any]:  # noqa: ANN401 - a receipt
     return made
 
 
-def _impact(found: Any) -> dict[str, Any]:  # noqa: ANN401 - any answer with an impact
+def as_impact(found: Any) -> dict[str, Any]:  # noqa: ANN401 - any answer with an impact
+    """Return an impact as plain data."""
     return {
         "outputs": [_message(each) for each in found.outputs],
         "consumers": [_receipt(each) for each in found.receipts],
