@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PACKAGES := twinmesh_sdk twinmesh_federation gateway governance asset_registry telemetry \
     maintenance_twin energy_twin twinmesh_local twinmesh_cli
-SOURCES := sdk federation gateway governance services local cli bench tests bench proto/generate.py conftest.py
+SOURCES := sdk federation gateway governance services local cli tests bench proto/generate.py conftest.py
 WHEELS := proto/python sdk federation gateway governance services/asset-registry \
     services/telemetry services/maintenance-twin services/energy-twin local cli
 

@@ -266,12 +266,23 @@ async def test_old_uses_are_forgotten(registry, now):
     async with registry.consumption() as session:
         await session.add_uses("acme", [used(now), used(now + timedelta(days=9), "other")])
         gone = await session.forget(
-            uses_before=now + timedelta(days=1), reports_before=now, limit=10
+            uses_before=now + timedelta(days=1), reports_before=now, at_most=10, limit=10
         )
     async with registry.snapshot() as session:
         left = await session.uses(since=now)
 
     assert (gone, [use.client for use in left]) == (1, ["other"])
+
+
+async def test_of_too_many_uses_the_longest_unseen_are_forgotten(registry, now):
+    seen = [used(now + timedelta(days=day), f"client-{day}") for day in range(4)]
+    async with registry.consumption() as session:
+        await session.add_uses("acme", seen)
+        gone = await session.forget(uses_before=now, reports_before=now, at_most=3, limit=10)
+    async with registry.snapshot() as session:
+        left = await session.uses(since=now)
+
+    assert (gone, [use.client for use in left]) == (1, ["client-1", "client-2", "client-3"])
 
 
 async def test_a_clients_owner_is_kept(registry):

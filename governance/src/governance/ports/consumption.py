@@ -18,8 +18,14 @@ class ConsumptionSession(Protocol):
         """Add uses to those that are known."""
         ...
 
-    async def forget(self, *, uses_before: datetime, reports_before: datetime, limit: int) -> int:
-        """Forget uses last seen, and reports received, before; returns how many uses went."""
+    async def forget(
+        self, *, uses_before: datetime, reports_before: datetime, at_most: int, limit: int
+    ) -> int:
+        """Forget uses last seen, and reports received, before, and the oldest uses above a number.
+
+        Returns:
+            How many uses went; at most `limit` for each reason.
+        """
         ...
 
 

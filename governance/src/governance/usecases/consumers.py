@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from governance.decide.evidence import Evidence, consumers_of
 from governance.model.changes import Deprecation
@@ -15,12 +16,15 @@ from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
 
+MAX_SHOWN: Final = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class Used:
     """What was used of a service's contract.
 
     Attributes:
+        uses: The MAX_SHOWN last seen, the latest first.
         since: The beginning of the window looked at.
         observed_since: The first use ever reported; None before.
         consumers: The same by consumer, with whom to ask.
@@ -61,13 +65,14 @@ class ReadConsumers:
         now = self._clock.wall_now()
         start = since or now - self._windows.use
         async with self._registry.snapshot() as session:
-            found = tuple(await session.uses(since=start, service=service))
+            found = await session.uses(since=start, service=service)
             observed = await session.observed_since()
             owners = {owner.client: owner for owner in await session.owners()}
             mesh = await session.mesh()
         bundles = [contract.bundle for contract in mesh.active().values()]
         consumers = consumers_of(service, found, (), bundles, Evidence(now=now, owners=owners))
-        return Used(found, start, observed, consumers)
+        latest = sorted(found, key=lambda use: use.last_at, reverse=True)[:MAX_SHOWN]
+        return Used(tuple(latest), start, observed, consumers)
 
     async def deprecations(self, service: str = "") -> list[Deprecated]:
         """Return what is deprecated, with who still uses it."""

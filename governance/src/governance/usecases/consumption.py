@@ -10,6 +10,8 @@ from twinmesh_sdk.ports.clock import Clock
 REPORTS_KEPT: Final = timedelta(days=8)
 """Longer than the stream keeps a report, so that none is counted twice."""
 FORGET_AT_ONCE: Final = 5_000
+MAX_USES: Final = 1_000_000
+"""Kept over all tenants; the longest unseen go first."""
 
 
 class RecordConsumption:
@@ -46,5 +48,6 @@ class ForgetUses:
             return await session.forget(
                 uses_before=now - self._kept,
                 reports_before=now - REPORTS_KEPT,
+                at_most=MAX_USES,
                 limit=FORGET_AT_ONCE,
             )

@@ -58,10 +58,14 @@ class MemoryConsumption(Part):
             known = self.state.uses.get(key)
             self.state.uses[key] = known.joined(use) if known else use
 
-    async def forget(self, *, uses_before: datetime, reports_before: datetime, limit: int) -> int:
+    async def forget(
+        self, *, uses_before: datetime, reports_before: datetime, at_most: int, limit: int
+    ) -> int:
         """See `ConsumptionSession.forget`. Reports have no time here: they are kept."""
         del reports_before
         old = [key for key, use in self.state.uses.items() if use.last_at < uses_before][:limit]
-        for key in old:
+        newest = sorted(self.state.uses.items(), key=lambda pair: pair[1].last_at, reverse=True)
+        over = [key for key, _ in newest[at_most:]][:limit]
+        for key in {*old, *over}:
             del self.state.uses[key]
-        return len(old)
+        return len({*old, *over})

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, delete, desc, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from governance.adapters import rows
 from governance.adapters.postgres.transaction import Transaction
 from governance.adapters.tables import CLIENT_OWNERS, CONSUMPTION_REPORTS, CONTRACT_USES
 from governance.model.consumption import ClientOwner, Report, Use
+from twinmesh_sdk.core.errors import LimitExceededError
+from twinmesh_sdk.core.times import format_time
 
 ROWS_AT_ONCE: Final = 1_000
 MAX_READ: Final = 200_000
@@ -35,11 +37,16 @@ class PostgresUses(Transaction):
             .where(uses.last_at >= since)
             .group_by(uses.client, uses.kind, uses.coordinate, uses.service)
             .order_by(uses.client, uses.kind, uses.coordinate, uses.service)
-            .limit(MAX_READ)
+            .limit(MAX_READ + 1)
         )
         if service:
             query = query.where(uses.service.in_([service, ""]))
         found = (await self.connection.execute(query)).mappings().all()
+        if len(found) > MAX_READ:  # judging by a part of them would call the others nobody
+            raise LimitExceededError(
+                f"more than {MAX_READ} uses since {format_time(since)}",
+                hint="shorten TWIN_USE_WINDOW_DAYS",
+            )
         return [rows.use_of(dict(row)) for row in found]
 
     async def uses_by_tenant(self, *, since: datetime, service: str) -> dict[str, list[Use]]:
@@ -117,7 +124,9 @@ class PostgresConsumption(Transaction):
                 )
             )
 
-    async def forget(self, *, uses_before: datetime, reports_before: datetime, limit: int) -> int:
+    async def forget(
+        self, *, uses_before: datetime, reports_before: datetime, at_most: int, limit: int
+    ) -> int:
         """See `ConsumptionSession.forget`."""
         uses, reports = CONTRACT_USES.c, CONSUMPTION_REPORTS.c
         key: list[ColumnElement[object]] = [
@@ -125,9 +134,11 @@ class PostgresConsumption(Transaction):
         ]  # fmt: skip
         old = select(*key).where(uses.last_at < uses_before).limit(limit)
         gone = await self.connection.execute(delete(CONTRACT_USES).where(tuple_(*key).in_(old)))
+        newest = select(*key).order_by(desc(uses.last_at)).offset(at_most).limit(limit)
+        over = await self.connection.execute(delete(CONTRACT_USES).where(tuple_(*key).in_(newest)))
         ids: list[ColumnElement[object]] = [
             reports.tenant, reports.reporter, reports.instance, reports.sequence,
         ]  # fmt: skip
         counted = select(*ids).where(reports.received_at < reports_before).limit(limit)
         await self.connection.execute(delete(CONSUMPTION_REPORTS).where(tuple_(*ids).in_(counted)))
-        return int(gone.rowcount)
+        return int(gone.rowcount) + int(over.rowcount)
