@@ -47,7 +47,7 @@ from governance.http.models import add_recalls
 from governance.http.reality import add_reality
 from governance.ports.audit import HeadBoard
 from governance.settings import GovernanceSettings
-from governance.subgraph import SCHEMA, Context
+from governance.subgraph import SCHEMA, Context, ContractChanges
 from governance.usecases import (
     ForgetLineage,
     ForgetUses,
@@ -157,13 +157,14 @@ def build(settings: GovernanceSettings) -> TwinService:
     )
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
     reality = _reality(service, settings, registry, engine, authority)
-    service.add_subgraph(SCHEMA, lambda: Context(read, ReadLineage(lineage), watch, reality))
+    changes = _open_change_doors(service, settings, registry, publish, authority)
+    reads = ReadLineage(lineage)
+    service.add_subgraph(SCHEMA, lambda: Context(read, reads, watch, reality, changes))
     audit, queue = _audit(service, settings, engine, authority)
     quarantine = AdministerQuarantine(NatsQuarantine(service.nats), queue, authority, service.clock)
     service.add_grpc(add_QuarantineServiceServicer_to_server, QuarantineApi(quarantine))
     service.add_router(ci_router(push, read, release, audit))
 
-    _open_change_doors(service, settings, registry, publish, authority)
     service.add_relay(RegistryOutbox(engine))
 
     async def keep_published() -> None:
@@ -340,8 +341,8 @@ def _open_change_doors(
     registry: PostgresRegistry,
     publish: Publish,
     authority: Authority,
-) -> None:
-    """Open the doors for uses, deprecations, overrides and deployments."""
+) -> ContractChanges:
+    """Open the doors for uses, deprecations, overrides and deployments; returns what reads them."""
     composer, windows, here = FederationComposer(), _windows(settings), settings.environment
     consumers = ReadConsumers(registry, service.clock, windows, authority)
     overrides = OverrideRefusals(registry, composer, service.clock, windows, authority)
@@ -356,6 +357,7 @@ def _open_change_doors(
     add_changes(router, consumers, overrides)
     add_deployments(router, judge, record, read)
     service.add_router(router)
+    return ContractChanges(consumers, overrides, read)
 
 
 def _open_model_doors(

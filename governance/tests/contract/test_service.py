@@ -415,7 +415,10 @@ async def test_ci_can_push_by_rest_and_is_told_why_not(service, issuer, bundle):
         refused = await client.post("/contracts", json=body)
         nobody = await client.post("/contracts", json=body, headers={"authorization": ""})
         strange = await client.post("/contracts", json={"bundles": [], "x": 1})
+        described = (await client.get(f"http://127.0.0.1:{service.http_port}/openapi.json")).json()
 
+    paths = {"/v1/contracts", "/v1/deployments", "/v1/can-i-deploy/{service}/{version}"}
+    assert paths <= described["paths"].keys()
     assert (accepted.status_code, accepted.json()["accepted"]) == (200, True)
     assert refused.status_code == 409
     assert refused.json()["outcomes"][0]["findings"][0]["code"] == "VERSION_TAKEN"
@@ -473,6 +476,20 @@ async def rest(service, issuer):
             headers = {"authorization": f"Bearer {issuer.token(who)}"}
             answer = await client.request(method, path, headers=headers, **more)
             return answer.status_code, answer.json() if answer.content else None
+
+        yield call
+
+
+@pytest.fixture
+async def subgraph(service, issuer):
+    """Ask the subgraph as somebody; returns its data."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.http_port}") as client:
+
+        async def call(who, query):
+            headers = {"authorization": f"Bearer {issuer.token(who)}"}
+            answer = await client.post("/graphql", json={"query": query}, headers=headers)
+            assert "errors" not in answer.json(), answer.json()
+            return answer.json()["data"]
 
         yield call
 
@@ -555,7 +572,9 @@ async def test_a_successor_that_breaks_a_live_consumer_needs_two_persons(
     assert ("contract.override.approve", "ACCEPTED") in told
 
 
-async def test_owners_of_clients_are_told_what_is_deprecated(rest, push, bundle, report_use, bus):
+async def test_owners_of_clients_are_told_what_is_deprecated(
+    rest, push, bundle, report_use, bus, subgraph
+):
     own = wire.bundle_from_pb(Contract.load("governance").to_pb(subgraph_url="http://g/graphql"))
     await push(own, bundle(sdl=LESS))
     await report_use(1, "Pump.state")
@@ -568,11 +587,29 @@ async def test_owners_of_clients_are_told_what_is_deprecated(rest, push, bundle,
     (outcome,) = (await push(bundle(version="1.1.0", sdl=MARKED))).outcomes
     event = ContractDeprecated.FromString(await asyncio.wait_for(heard, 20))
     _, (listed,) = await rest("planner", "GET", "/deprecations?service=pump-twin")
+    _, (elsewhere,) = await rest("outsider", "GET", "/deprecations?service=pump-twin")
+    _, abroad = await rest("outsider", "GET", "/contracts/pump-twin/uses")
+    query = (
+        "{ contracts { nodes { service consumers { name parts } deployments { version } "
+        "models { name } deprecations { coordinate consumers { name } } } } "
+        "contractOverrides(first: 5) { nodes { id } } }"
+    )
+    graph = await subgraph("planner", query)
 
     assert outcome.state == ACTIVE
     assert (event.coordinate, event.client, event.reason) == ("Pump.state", "erp-app", "old")
     assert (listed["coordinate"], listed["consumers"][0]["name"]) == ("Pump.state", "erp-app")
     assert listed["removal_from"] > listed["since"]
+    assert (elsewhere["consumers"], abroad["uses"]) == ([], [])
+    own, pump = graph["contracts"]["nodes"]
+    assert pump == {
+        "service": "pump-twin",
+        "consumers": [{"name": "erp-app", "parts": ["Pump.state"]}],
+        "deployments": [],
+        "models": [],
+        "deprecations": [{"coordinate": "Pump.state", "consumers": [{"name": "erp-app"}]}],
+    }
+    assert graph["contractOverrides"]["nodes"] == []
 
 
 async def test_the_supergraph_follows_what_is_deployed_and_ready(rest, push, bundle, read_kv):

@@ -78,7 +78,7 @@ def test_within_a_major_a_removed_field_is_refused_whoever_uses_it(bundle, check
 
     assert found["Pump.since"].severity is Severity.ERROR
     assert "2.0.0" in found["Pump.since"].hint
-    assert "nobody used it since" in found["Pump.since"].message
+    assert "nobody used it since" in found["Pump.since"].words
 
 
 def test_with_a_new_major_what_nobody_uses_may_go(bundle, check, evidence, use):
@@ -99,12 +99,14 @@ def test_a_refusal_names_team_service_fields_last_use_and_window(bundle, check, 
 
     first, second = found.consumers
     assert found.severity is Severity.ERROR
+    assert found.kept().consumers == ()
+    assert "Finance" not in found.kept().words
     assert (first.name, first.team, first.contact) == ("erp-app", "Finance", "fin@example.com")
     assert (first.parts, first.last_at) == (("Pump.since",), now - DAY)
     assert (second.name, second.team) == ("energy-twin", "team energy-twin")
     assert found.looked_since == now - timedelta(days=30)
     for words in ("Finance (erp-app)", "Pump.since", "2026-11-23", "looked at since 2026-10-25"):
-        assert words in found.message
+        assert words in found.words
 
 
 def test_what_a_service_uses_of_itself_is_its_own_affair(bundle, check, evidence, use):
@@ -158,7 +160,7 @@ def test_a_message_reaches_callers_of_methods_and_consumers_of_events(
     nobody = check(old, new, evidence(), [bundle("planner")])[place]
 
     assert [(c.name, c.last_at) for c in declared.consumers] == [("planner", None)]
-    assert "team planner (planner) declares to consume" in declared.message
+    assert "team planner (planner) declares to consume" in declared.words
     assert (declared.severity, seen.severity, nobody.severity) == (
         Severity.ERROR,
         Severity.ERROR,
@@ -238,7 +240,7 @@ def test_what_is_deprecated_and_unused_may_go_after_its_window(bundle, check, ev
     assert over.severity is Severity.WARNING
     assert [f.severity for f in (early, used, unwatched)] == [Severity.ERROR] * 3
     assert "2026-11-25" in early.hint
-    assert "known only since" in unwatched.message
+    assert "known only since" in unwatched.words
 
 
 def test_a_deprecated_message_field_waits_for_its_window_too(bundle, check, evidence, now):

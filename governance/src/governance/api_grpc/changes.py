@@ -23,9 +23,10 @@ class ContractApi(pb_grpc.ContractServiceServicer):
     ) -> pb.ListUsesResponse:
         """Return what clients used of a service's contract."""
         del context
-        current_principal()
         found = await self._consumers.uses(
-            str(ServiceName(request.service)), since=wire.time_or_none(request, "since")
+            current_principal(),
+            str(ServiceName(request.service)),
+            since=wire.time_or_none(request, "since"),
         )
         return wire.uses_to_pb(found)
 
@@ -43,8 +44,7 @@ class ContractApi(pb_grpc.ContractServiceServicer):
     ) -> pb.ListDeprecationsResponse:
         """Return what is deprecated, with who still uses it."""
         del context
-        current_principal()
-        found = await self._consumers.deprecations(request.service)
+        found = await self._consumers.deprecations(current_principal(), request.service)
         return pb.ListDeprecationsResponse(deprecations=[wire.deprecated_to_pb(d) for d in found])
 
     async def RequestOverride(  # noqa: N802 - name fixed by the proto

@@ -110,7 +110,7 @@ def _weighed(
         breach.finding,
         consumers=consumers,
         looked_since=evidence.looked_since,
-        message=f"{breach.finding.message}; {said_of(consumers, evidence)}",
+        told=said_of(consumers, evidence),
     )
     if permitted := _override(bundle, finding, evidence):
         return replace(finding, message=f"{finding.message}; {permitted}").warned()

@@ -135,7 +135,7 @@ def _breaks(question: Question, bundle: Bundle) -> Iterator[Finding]:
                 breach.finding,
                 consumers=consumers,
                 looked_since=question.evidence.looked_since,
-                message=f"{breach.finding.message}; {said_of(consumers, question.evidence)}",
+                told=said_of(consumers, question.evidence),
                 hint=f"{now.version} runs in {question.environment} and serves it",
             )
             yield _weighed(question, bundle, finding)

@@ -187,13 +187,17 @@ def _contracts_after(
         waits = refuses(said) or postpones(said)
         state = ContractState.PENDING if waits else ContractState.ACTIVE
         if before is None:
-            after = Contract(bundle, state, now, pushed_by, said)
+            after = Contract(bundle, state, now, pushed_by, _kept(said))
         elif before.state is ContractState.ACTIVE:
             after = before if waits else replace(before, bundle=bundle)
         else:
-            after = replace(before, bundle=bundle, state=state, findings=said)
+            after = replace(before, bundle=bundle, state=state, findings=_kept(said))
         contracts[bundle.service, bundle.version] = after
     return _succession(contracts.values())
+
+
+def _kept(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(finding.kept() for finding in findings)
 
 
 def _succession(contracts: Iterable[Contract]) -> tuple[Contract, ...]:

@@ -142,9 +142,9 @@ def _add_consumers(router: APIRouter, consumers: ReadConsumers) -> None:
         service: Name, since: Annotated[datetime | None, Query()] = None
     ) -> UsesOut:
         """List what clients used of a service's contract."""
-        current_principal()
+        principal = current_principal()
         _require_zone(since, "since")
-        found = await consumers.uses(str(ServiceName(service)), since=since)
+        found = await consumers.uses(principal, str(ServiceName(service)), since=since)
         return UsesOut(
             uses=[UseOut.of(use) for use in found.uses],
             since=found.since,
@@ -162,8 +162,8 @@ def _add_consumers(router: APIRouter, consumers: ReadConsumers) -> None:
         service: Annotated[str, Query(max_length=48)] = "",
     ) -> list[DeprecationOut]:
         """List what is deprecated, with who still uses it."""
-        current_principal()
-        return [DeprecationOut.of(d) for d in await consumers.deprecations(service)]
+        found = await consumers.deprecations(current_principal(), service)
+        return [DeprecationOut.of(d) for d in found]
 
 
 def _add_overrides(router: APIRouter, overrides: OverrideRefusals) -> None:

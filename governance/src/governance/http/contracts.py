@@ -127,7 +127,7 @@ class FindingOut(Strict):
             severity=str(finding.severity),
             code=finding.code,
             subject=finding.subject,
-            message=finding.message,
+            message=finding.words,
             hint=finding.hint,
             service=str(finding.service),
             consumers=[ConsumerOut.of(each) for each in finding.consumers],

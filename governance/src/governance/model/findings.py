@@ -46,6 +46,7 @@ class Finding:
         service: The service whose contract is concerned, or which would break.
         consumers: Who uses what would change.
         looked_since: How far back uses were looked at; None where uses do not matter.
+        told: The consumers in words, for whoever pushes or deploys.
     """
 
     code: str
@@ -56,6 +57,16 @@ class Finding:
     severity: Severity = Severity.ERROR
     consumers: tuple[Consumer, ...] = field(default=())
     looked_since: datetime | None = None
+    told: str = ""
+
+    @property
+    def words(self) -> str:
+        """The whole message, with the consumers."""
+        return f"{self.message}; {self.told}" if self.told else self.message
+
+    def kept(self) -> Self:
+        """Return what is kept for every reader: whose clients use what is not theirs to know."""
+        return replace(self, consumers=(), told="")
 
     def warned(self) -> Self:
         """Return this finding as something to know, no more."""

@@ -32,8 +32,17 @@ class ConsumptionSession(Protocol):
 class UseSession(Protocol):
     """Who uses what, read in a transaction."""
 
-    async def uses(self, *, since: datetime, service: str = "") -> list[Use]:
-        """Return what was used since, over all tenants; of one service (or unknown) when named."""
+    async def uses(self, *, since: datetime, service: str = "", tenant: str = "") -> list[Use]:
+        """Return what was used since, by all tenants' clients or those of one.
+
+        Args:
+            since: Last seen then or later.
+            service: Only of this service, or where the service is unknown.
+            tenant: Only by this tenant's clients.
+
+        Raises:
+            LimitExceededError: More than can be judged.
+        """
         ...
 
     async def uses_by_tenant(self, *, since: datetime, service: str) -> dict[str, list[Use]]:

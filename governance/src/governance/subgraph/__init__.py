@@ -2,17 +2,18 @@
 
 import strawberry
 
-from governance.subgraph.context import Context
+from governance.subgraph.consumers import OverrideQuery
+from governance.subgraph.context import Context, ContractChanges
 from governance.subgraph.contracts import ContractQuery, ContractType
 from governance.subgraph.lineage import AssetLineage, LineageQuery
 from governance.subgraph.models import ModelQuery, ModelType
 from twinmesh_sdk.graphql import subgraph_schema
 
-__all__ = ["SCHEMA", "Context"]
+__all__ = ["SCHEMA", "Context", "ContractChanges"]
 
 
 @strawberry.type
-class Query(ContractQuery, ModelQuery, LineageQuery):
+class Query(ContractQuery, ModelQuery, LineageQuery, OverrideQuery):
     """What governance adds to the graph's root."""
 
 

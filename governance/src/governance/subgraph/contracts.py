@@ -6,6 +6,12 @@ from typing import Self
 import strawberry
 
 from governance.model.contracts import Contract, ContractState
+from governance.subgraph.consumers import (
+    ConsumerType,
+    DeploymentType,
+    DeprecationType,
+    SignatureType,
+)
 from governance.subgraph.context import Context
 from governance.subgraph.reality import RealityType
 from twinmesh_sdk.core.request import current_principal
@@ -67,6 +73,25 @@ class ContractType:
     findings: list[FindingType] = strawberry.field(description="What the rules said about it.")
     pushed_at: datetime = strawberry.field(description="Wall time of the push.")
     pushed_by: str = strawberry.field(description="Who pushed it.")
+    models: list[SignatureType] = strawberry.field(description="What its models take and give.")
+
+    @strawberry.field(description="Who uses it: seen within the window, or declared.")  # type: ignore[untyped-decorator]
+    async def consumers(self, info: strawberry.Info[Context, None]) -> list[ConsumerType]:
+        """Return who uses it, the most recent first."""
+        found = await info.context.consumers.load(str(self.service))
+        return [ConsumerType.of(consumer) for consumer in found]
+
+    @strawberry.field(description="What nobody should use any more.")  # type: ignore[untyped-decorator]
+    async def deprecations(self, info: strawberry.Info[Context, None]) -> list[DeprecationType]:
+        """Return what it deprecates."""
+        found = await info.context.deprecated.load(str(self.service))
+        return [DeprecationType.of(each) for each in found]
+
+    @strawberry.field(description="Which of its versions run where.")  # type: ignore[untyped-decorator]
+    async def deployments(self, info: strawberry.Info[Context, None]) -> list[DeploymentType]:
+        """Return its deployments."""
+        found = await info.context.deployed.load(str(self.service))
+        return [DeploymentType.of(each) for each in found]
 
     @strawberry.field(  # type: ignore[untyped-decorator]
         description="What its charter promises and what was achieved, for the caller's tenant."
@@ -125,6 +150,7 @@ class ContractType:
             ],
             pushed_at=contract.pushed_at,
             pushed_by=contract.pushed_by,
+            models=[SignatureType.of(model) for model in bundle.models],
         )
 
 

@@ -1,5 +1,6 @@
 """Read who uses what, and what is deprecated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,7 +13,7 @@ from governance.model.policies import Thing
 from governance.ports import Registry
 from governance.usecases.authority import Authority
 from governance.usecases.evidence import Windows, gather
-from twinmesh_sdk.core.errors import InvalidInputError
+from twinmesh_sdk.core.errors import ForbiddenError, InvalidInputError
 from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
 
@@ -50,7 +51,10 @@ class Deprecated:
 
 
 class ReadConsumers:
-    """Read who uses what, and what is deprecated; name owners of clients."""
+    """Read who uses what, and what is deprecated; name owners of clients.
+
+    Who may push contracts sees the clients of every tenant; others those of their own.
+    """
 
     def __init__(
         self, registry: Registry, clock: Clock, windows: Windows, authority: Authority
@@ -60,12 +64,16 @@ class ReadConsumers:
         self._windows = windows
         self._authority = authority
 
-    async def uses(self, service: str, *, since: datetime | None = None) -> Used:
+    async def uses(
+        self, principal: Principal, service: str, *, since: datetime | None = None
+    ) -> Used:
         """Return what clients used of a service's contract, within the window or since a time."""
         now = self._clock.wall_now()
         start = since or now - self._windows.use
         async with self._registry.snapshot() as session:
-            found = await session.uses(since=start, service=service)
+            found = await session.uses(
+                since=start, service=service, tenant=self._tenant(principal, service)
+            )
             observed = await session.observed_since()
             owners = {owner.client: owner for owner in await session.owners()}
             mesh = await session.mesh()
@@ -74,11 +82,31 @@ class ReadConsumers:
         latest = sorted(found, key=lambda use: use.last_at, reverse=True)[:MAX_SHOWN]
         return Used(tuple(latest), start, observed, consumers)
 
-    async def deprecations(self, service: str = "") -> list[Deprecated]:
+    async def consumers(
+        self, principal: Principal, services: Sequence[str]
+    ) -> dict[str, tuple[Consumer, ...]]:
+        """Return who uses each of these services' contracts: seen in the window, or declared."""
+        async with self._registry.snapshot() as session:
+            mesh = await session.mesh()
+            evidence = await gather(
+                session, self._clock.wall_now(), self._windows, tenant=self._tenant(principal)
+            )
+        bundles = [contract.bundle for contract in mesh.active().values()]
+        owners = {event.type: str(b.service) for b in bundles for event in b.events}
+        found = {}
+        for service in services:
+            declared = [(b, t) for b in bundles for t in b.consumes if owners.get(t) == service]
+            uses = [use for use in evidence.uses if use.service == service]
+            found[service] = consumers_of(service, uses, declared, bundles, evidence)
+        return found
+
+    async def deprecations(self, principal: Principal, service: str = "") -> list[Deprecated]:
         """Return what is deprecated, with who still uses it."""
         async with self._registry.snapshot() as session:
             mesh = await session.mesh()
-            evidence = await gather(session, self._clock.wall_now(), self._windows)
+            evidence = await gather(
+                session, self._clock.wall_now(), self._windows, tenant=self._tenant(principal)
+            )
         bundles = [contract.bundle for contract in mesh.active().values()]
         return [
             Deprecated(
@@ -99,6 +127,14 @@ class ReadConsumers:
             for each in evidence.deprecations.values()
             if service in ("", each.service)
         ]
+
+    def _tenant(self, principal: Principal, service: str = "") -> str:
+        """Return whose clients a caller sees: all, if it may push; else its own tenant's."""
+        try:
+            self._authority.require(principal, "contract.push", Thing("Contract", service))
+        except ForbiddenError:
+            return str(principal.tenant)
+        return ""
 
     async def name(self, principal: Principal, owner: ClientOwner) -> None:
         """Say whom to ask about a client that is no service.

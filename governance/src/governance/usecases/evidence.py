@@ -15,12 +15,21 @@ class Windows:
     deprecation: timedelta = timedelta(days=30)
 
 
-async def gather(session: Session, now: datetime, windows: Windows) -> Evidence:
-    """Return the uses within the window, deprecations, and overrides that have not expired."""
+async def gather(
+    session: Session, now: datetime, windows: Windows, *, tenant: str = ""
+) -> Evidence:
+    """Return the uses within the window, deprecations, and overrides that have not expired.
+
+    Args:
+        session: A transaction, or a snapshot.
+        now: Wall time.
+        windows: How far back uses count.
+        tenant: Only uses by this tenant's clients; by all when empty.
+    """
     return Evidence(
         now=now,
         window=windows.use,
-        uses=tuple(await session.uses(since=now - windows.use)),
+        uses=tuple(await session.uses(since=now - windows.use, tenant=tenant)),
         observed_since=await session.observed_since(),
         owners={owner.client: owner for owner in await session.owners()},
         deprecations={(d.service, d.coordinate): d for d in await session.deprecations()},

@@ -163,7 +163,7 @@ def finding_to_pb(finding: Finding) -> contract_pb2.Finding:
         severity=SEVERITY_TO_PB[finding.severity],
         code=finding.code,
         subject=finding.subject,
-        message=finding.message,
+        message=finding.words,
         hint=finding.hint,
         service=finding.service,
         consumers=[consumer_to_pb(each) for each in finding.consumers],

@@ -10,12 +10,16 @@ from governance.model.consumption import ClientOwner, Report, Use
 class MemoryUses(Part):
     """See `UseSession`."""
 
-    async def uses(self, *, since: datetime, service: str = "") -> list[Use]:
+    async def uses(self, *, since: datetime, service: str = "", tenant: str = "") -> list[Use]:
         """See `UseSession.uses`."""
         joined: dict[tuple[str, str, str, str], Use] = {}
-        for (_, *key), use in self.state.uses.items():
+        for (whose, *key), use in self.state.uses.items():
             place = (key[0], key[1], key[2], key[3])
-            if use.last_at >= since and (not service or use.service in {service, ""}):
+            if (
+                tenant in ("", whose)
+                and use.last_at >= since
+                and (not service or use.service in {service, ""})
+            ):
                 joined[place] = joined[place].joined(use) if place in joined else use
         return [joined[key] for key in sorted(joined)]
 

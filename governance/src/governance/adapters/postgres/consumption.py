@@ -21,7 +21,7 @@ MAX_READ: Final = 200_000
 class PostgresUses(Transaction):
     """See `UseSession`."""
 
-    async def uses(self, *, since: datetime, service: str = "") -> list[Use]:
+    async def uses(self, *, since: datetime, service: str = "", tenant: str = "") -> list[Use]:
         """See `UseSession.uses`."""
         uses = CONTRACT_USES.c
         query = (
@@ -41,6 +41,8 @@ class PostgresUses(Transaction):
         )
         if service:
             query = query.where(uses.service.in_([service, ""]))
+        if tenant:
+            query = query.where(uses.tenant == tenant)
         found = (await self.connection.execute(query)).mappings().all()
         if len(found) > MAX_READ:  # judging by a part of them would call the others nobody
             raise LimitExceededError(

@@ -13,7 +13,7 @@ from governance.model.contracts import (
     Supergraph,
     Version,
 )
-from governance.model.findings import Consumer, Finding, Severity
+from governance.model.findings import Finding, Severity
 from twinmesh_sdk.core.times import format_time, parse_time
 
 
@@ -83,31 +83,8 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "hint": finding.hint,
         "service": str(finding.service),
         "severity": str(finding.severity),
-        "consumers": [_consumer_json(each) for each in finding.consumers],
         "looked_since": format_time(finding.looked_since) if finding.looked_since else "",
     }
-
-
-def _consumer_json(consumer: Consumer) -> dict[str, Any]:
-    return {
-        "name": consumer.name,
-        "team": consumer.team,
-        "contact": consumer.contact,
-        "parts": list(consumer.parts),
-        "last_at": format_time(consumer.last_at) if consumer.last_at else "",
-        "count": consumer.count,
-    }
-
-
-def _consumer_of(value: Mapping[str, Any]) -> Consumer:
-    return Consumer(
-        name=value["name"],
-        team=value["team"],
-        contact=value["contact"],
-        parts=tuple(value["parts"]),
-        last_at=parse_time(value["last_at"]) if value["last_at"] else None,
-        count=value["count"],
-    )
 
 
 def _finding_of(value: Mapping[str, Any]) -> Finding:
@@ -118,6 +95,5 @@ def _finding_of(value: Mapping[str, Any]) -> Finding:
         hint=value["hint"],
         service=value["service"],
         severity=Severity(value["severity"]),
-        consumers=tuple(_consumer_of(each) for each in value.get("consumers", ())),
         looked_since=parse_time(value["looked_since"]) if value.get("looked_since") else None,
     )
