@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.request_times import EXTENSION, time_headers
 from gateway.trust_summary import TrustSummary
+from twinmesh_federation.execution.access import Caller
 from twinmesh_federation.execution.client import CachedPart, SubgraphResponse
 from twinmesh_federation.execution.cost import Cost
 from twinmesh_federation.execution.hooks import ExecutionHooks
@@ -90,6 +91,11 @@ class MeshHooks(ExecutionHooks):
         if parent := tracing.traceparent():
             headers["traceparent"] = parent
         return headers
+
+    def caller(self, context: object) -> Caller:
+        """See `ExecutionHooks.caller`: a verified token, whose roles are the scopes."""
+        assert isinstance(context, Asked)
+        return Caller(authenticated=True, scopes=context.principal.roles)
 
     def on_cost(self, context: object, cost: Cost) -> None:
         """See `ExecutionHooks.on_cost`."""

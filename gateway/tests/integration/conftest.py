@@ -22,7 +22,7 @@ from twinmesh_sdk.testing.mesh import register, running, settings_for
 __all__ = ["bus", "issuer", "nats"]
 
 LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",
-                               import: ["@key", "@cost", "@listSize"])
+                               import: ["@key", "@cost", "@listSize", "@requiresScopes"])
 """
 ASSETS = (
     LINK
@@ -37,7 +37,10 @@ type Asset @key(fields: "id") { id: ID! name: String }
 WORK = (
     LINK
     + """
-type Query { items: [Item!]! boom: Int @cost(weight: 5) }
+type Query {
+  items: [Item!]! boom: Int @cost(weight: 5)
+  secret: Int @requiresScopes(scopes: [["work.write"]])
+}
 type Subscription { itemChanged: Item }
 type Item @key(fields: "id") { id: ID! asset: Asset }
 type Asset @key(fields: "id") { id: ID! items: [Item!] }

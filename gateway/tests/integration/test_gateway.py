@@ -104,6 +104,16 @@ async def test_what_needs_a_subgraph_that_failed_is_skipped_and_says_so(front):
     assert said["work"]["fetches"] == 0
 
 
+async def test_scopes_that_a_subgraph_demands_are_the_tokens_roles(front):
+    gateway = await front()
+    _, denied, _ = await gateway.ask("{ secret }", headers=gateway.issuer.headers(roles=["read"]))
+    assert denied["errors"][0]["extensions"]["code"] == "UNAUTHORIZED_FIELD_OR_TYPE"
+    assert gateway.subgraphs["work"].answers.requests == []
+    roles = gateway.issuer.headers(roles=["read", "work.write"])
+    _, answered, _ = await gateway.ask("{ secret }", headers=roles)
+    assert "errors" not in answered
+
+
 async def test_a_subgraph_that_is_away_costs_its_own_fields(front):
     gateway = await front()
     gateway.urls["work"] = "http://127.0.0.1:9/graphql"

@@ -89,7 +89,8 @@ class HttpDoor:
             span.set_attribute("http.response.status_code", sent.status)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         REQUESTS.labels(method, str(sent.status)).inc()
-        SECONDS.labels(method).observe(perf_counter() - began)
+        if not sent.streamed:
+            SECONDS.labels(method).observe(perf_counter() - began)
 
     @property
     def _takes_requests(self) -> bool:
@@ -207,6 +208,7 @@ class _Sent:
         self._body = body
         self.status = 0
         self.begun = False
+        self.streamed = False
         self.on_stream: Callable[[], None] = lambda: None
 
     async def __call__(self, message: Any) -> None:  # noqa: ANN401 - an ASGI message
@@ -215,6 +217,7 @@ class _Sent:
             self.begun = True
             self.status = message["status"]
             if _is_stream(message["headers"]):
+                self.streamed = True
                 self.on_stream()
             if self._body.refused and not await self._body.drain():
                 MutableHeaders(scope=message)["connection"] = "close"
