@@ -85,8 +85,9 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition | CompositionFailed:
     issues += SupergraphRules(types, schemas).check()
     if issues:
         return CompositionFailed(tuple(issues))
-    text = Emitter(schemas, types, Carrier(composed), executable).text()
-    supergraph = load_supergraph(text)
+    emitter = Emitter(schemas, types, Carrier(composed), executable)
+    text = emitter.text()
+    supergraph = load_supergraph(text, essence=emitter.essence)
     issues += Satisfiability(supergraph).check()
     if issues:
         return CompositionFailed(tuple(issues))

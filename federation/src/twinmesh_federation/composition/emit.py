@@ -69,6 +69,8 @@ class Emitter:
         self._executable = executable
         self._used: dict[str, set[tuple[str, str]]] = {}
         self._labels = False
+        self.essence = ""
+        """What `text` printed, without the definitions that are the same in all supergraphs."""
 
     def text(self) -> str:
         """Print everything."""
@@ -92,16 +94,11 @@ class Emitter:
             f"  {s.graph} @join__graph(name: {_quoted(s.name)}, url: {_quoted(s.url)})"
             for s in self._schemas.values()
         )
-        parts = [
-            schema + "{\n" + "\n".join(roots) + "\n}",
-            head,
-            *self._carrier.definitions(),
-            *self._executable,
-            "enum join__Graph {\n" + graphs + "\n}",
-            _TAIL,
-            *bodies,
-        ]
-        return "\n\n".join(parts) + "\n"
+        first = schema + "{\n" + "\n".join(roots) + "\n}"
+        directives = [*self._carrier.definitions(), *self._executable]
+        enum = "enum join__Graph {\n" + graphs + "\n}"
+        self.essence = "\n\n".join([first, *directives, enum, *bodies])
+        return "\n\n".join([first, head, *directives, enum, _TAIL, *bodies]) + "\n"
 
     def _type(self, merged: MergedType) -> str:
         joins = []

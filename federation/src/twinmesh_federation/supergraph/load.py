@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from graphql import (
@@ -53,8 +53,12 @@ class SupergraphError(ValueError):
     """The text is not a supergraph in the join specification."""
 
 
-def load_supergraph(sdl: str) -> Supergraph:
+def load_supergraph(sdl: str, *, essence: str | None = None) -> Supergraph:
     """Read a supergraph file.
+
+    Args:
+        sdl: Its text.
+        essence: The same without definitions of the join and link specifications, if at hand.
 
     Raises:
         SupergraphError: It is too large, not GraphQL, or not a supergraph.
@@ -62,7 +66,7 @@ def load_supergraph(sdl: str) -> Supergraph:
     if len(sdl) > MAX_SUPERGRAPH_BYTES:
         raise SupergraphError(f"supergraph larger than {MAX_SUPERGRAPH_BYTES} bytes")
     try:
-        document = parse(sdl, no_location=True)
+        document = parse(sdl if essence is None else essence, no_location=True)
         return _Loader(document, sdl).load()
     except (GraphQLError, KeyError, ValueError) as error:
         if isinstance(error, SupergraphError):
@@ -157,7 +161,7 @@ class _Loader:
             graphs=self._graphs,
             types=self._types,
             roots=self._roots,
-            api_sdl=public_sdl(self._document, self._inaccessible),
+            print_api=partial(public_sdl, self._document, self._inaccessible),
         )
 
     def _load_schema(self, node: SchemaDefinitionNode) -> None:

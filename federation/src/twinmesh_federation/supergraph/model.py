@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -150,7 +151,8 @@ class Supergraph:
     types: dict[str, TypeInfo]
     roots: dict[str, str]
     """Operation kind ("query", "mutation", "subscription") to root type name."""
-    api_sdl: str
+    print_api: Callable[[], str]
+    """Prints the public schema, which composing alone does not need."""
 
     def __post_init__(self) -> None:
         possible: dict[str, set[str]] = {}
@@ -165,6 +167,11 @@ class Supergraph:
                 possible.setdefault(info.name, set())
         self.possible: dict[str, frozenset[str]] = {k: frozenset(v) for k, v in possible.items()}
         self._possible_in: dict[tuple[str, str], frozenset[str]] = {}
+
+    @cached_property
+    def api_sdl(self) -> str:
+        """Print the public schema: without joins, and without what is inaccessible."""
+        return self.print_api()
 
     @cached_property
     def api_schema(self) -> GraphQLSchema:
