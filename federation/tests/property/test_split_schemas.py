@@ -703,13 +703,14 @@ class Asker:
             if self.rnd.random() > (0.75 if depth > 2 else 0.45) or self.budget < 0:
                 continue
             parts.append(self.field(name, item, depth))
+        parts = [p for p in parts if p]
         if self.rnd.random() < 0.15 and parts:
-            parts.append(f"...{self.condition()} {{ {' '.join(parts[-1:])} }}")
-        if self.rnd.random() < 0.1 and any(parts):
+            parts.append(f"...{self.condition()} {{ {parts[-1]} }}")
+        if self.rnd.random() < 0.1 and parts:
             fragment = f"F{len(self.fragments)}"
             self.fragments.append(f"fragment {fragment} on {name} {{ {' '.join(parts)} }}")
             return f"...{fragment}{self.condition()}"
-        return " ".join(p for p in parts if p) or "__typename"
+        return " ".join(parts) or "__typename"
 
     def field(self, name, item, depth):
         args = self.arguments(item)

@@ -43,15 +43,7 @@ class Satisfiability:
 
     def __init__(self, supergraph: Supergraph) -> None:
         self._supergraph = supergraph
-        self._labels = sorted(
-            {
-                join.override_label
-                for info in supergraph.types.values()
-                for item in info.fields.values()
-                for join in item.joins.values()
-                if join.override_label is not None
-            }
-        )
+        self._labels = sorted(supergraph.override_labels)
         self.issues: list[CompositionIssue] = []
         self._reported: set[str] = set()
 
@@ -133,6 +125,8 @@ class Satisfiability:
         found = False
         for way in reach:
             site = way.site
+            if site.type_name == info.name and site.graph not in item.joins:
+                continue
             join = decider.resolvable(site.type_name, item.name, site.graph, site.provided)
             if join is None:
                 continue
@@ -142,7 +136,7 @@ class Satisfiability:
             ref = join.type or self._supergraph.types[site.type_name].fields[item.name].type
             target = self._supergraph.types[ref.name]
             if not target.is_composite:
-                continue
+                break  # one way is enough, as nothing follows
             below = join.provides
             if self._supergraph.is_interface_object(ref.name, site.graph):
                 for name in self._supergraph.possible[ref.name]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ from twinmesh_federation.execution.projection import Projection
 from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, request_error
 from twinmesh_federation.execution.rules import SelectionsAreNotEmpty
 from twinmesh_federation.execution.run import Deadlines, PlanRun
-from twinmesh_federation.planning import Fetch, PlanError, Planner, QueryPlan
+from twinmesh_federation.planning import Fetch, PlanError, PlanKey, Planner, QueryPlan
 from twinmesh_federation.planning.operation import select_operation
 from twinmesh_federation.supergraph.model import Supergraph
 
@@ -41,6 +42,9 @@ DEFAULT_DOCUMENT_CACHE: Final = 1_000
 MAX_VALIDATION_ERRORS: Final = 20
 MAX_PROJECTIONS_PER_PLAN: Final = 64
 MAX_DENIED_ERRORS: Final = 100
+INLINE_PLAN_CHARS: Final = 4_000
+"""Longer documents are planned in a thread, so that others are answered meanwhile."""
+MAX_PLANNING_BESIDE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class PreparedOperation:
 
     document: DocumentNode
     operation: OperationDefinitionNode
+    chars: int = 0
 
     @property
     def kind(self) -> str:
@@ -89,6 +94,8 @@ class Executor:
         self.supergraph = supergraph
         self.options = options or ExecutorOptions()
         self.planner = Planner(supergraph, cache_size=self.options.plan_cache)
+        self._planning: dict[PlanKey, asyncio.Task[QueryPlan | PlanError]] = {}
+        self._planners = asyncio.Semaphore(MAX_PLANNING_BESIDE)
         self._client = client
         self._hooks = hooks or ExecutionHooks()
         self._urls = {
@@ -157,7 +164,7 @@ class Executor:
             return request_error("Query is nested too deeply.", "LIMIT_EXCEEDED")
         if found:
             return _errors(found, "GRAPHQL_VALIDATION_FAILED")
-        return PreparedOperation(document, operation)
+        return PreparedOperation(document, operation, len(query))
 
     def plan(self, prepared: PreparedOperation, context: object = None) -> QueryPlan:
         """Plan a prepared operation.
@@ -165,6 +172,12 @@ class Executor:
         Raises:
             PlanError: It cannot be planned.
         """
+        key = self._plan_key(prepared, context)
+        return self.planner.plan(
+            prepared.document, key.operation_name, override_labels=key.labels, denied=key.denied
+        )
+
+    def _plan_key(self, prepared: PreparedOperation, context: object) -> PlanKey:
         labels = self._hooks.override_labels(context)
         if self._percentages:
             roll = random.random() * 100  # noqa: S311 - spreads load, guards nothing
@@ -173,7 +186,42 @@ class Executor:
         denied = (
             self._access.denied(self._hooks.caller(context)) if self._access.guard else frozenset()
         )
-        return self.planner.plan(prepared.document, name, override_labels=labels, denied=denied)
+        return self.planner.key(prepared.document, name, override_labels=labels, denied=denied)
+
+    async def _planned(self, prepared: PreparedOperation, context: object) -> QueryPlan:
+        """Plan as `plan` does, long documents beside the event loop and once at a time per key."""
+        key = self._plan_key(prepared, context)
+        known = self.planner.recall(key)
+        if known is not None:
+            return known
+        if prepared.chars <= INLINE_PLAN_CHARS:
+            return self.planner.plan(
+                prepared.document, key.operation_name, override_labels=key.labels,
+                denied=key.denied,
+            )  # fmt: skip
+        task = self._planning.get(key)
+        if task is None:
+            task = self._planning[key] = asyncio.create_task(self._plan_beside(prepared, key))
+            task.add_done_callback(lambda _: self._planning.pop(key, None))
+        made = await asyncio.shield(task)
+        if isinstance(made, PlanError):
+            raise type(made)(str(made))
+        return made
+
+    async def _plan_beside(
+        self, prepared: PreparedOperation, key: PlanKey
+    ) -> QueryPlan | PlanError:
+        made: QueryPlan | PlanError
+        async with self._planners:
+            try:
+                made = await asyncio.to_thread(
+                    self.planner.plan_uncached, prepared.document, key.operation_name,
+                    override_labels=key.labels, denied=key.denied,
+                )  # fmt: skip
+            except PlanError as error:
+                made = error
+        self.planner.remember(key, made)
+        return made
 
     async def execute(self, request: GraphQLRequest, *, context: object = None) -> ExecutionResult:
         """Answer one query or mutation.
@@ -198,10 +246,13 @@ class Executor:
         deadlines: Deadlines | None = None,
     ) -> ExecutionResult:
         """Run a prepared query or mutation."""
-        ready = self._ready(prepared, variables, context)
-        if isinstance(ready, ExecutionResult):
-            return ready
-        plan, coerced = ready
+        coerced = self._admitted(prepared, variables, context)
+        if isinstance(coerced, ExecutionResult):
+            return coerced
+        try:
+            plan = await self._planned(prepared, context)
+        except PlanError as error:
+            return _unplanned(error)
         self._hooks.on_plan(context, plan)
         run = self._run(plan, coerced, context, deadlines)
         await run.run()
@@ -215,10 +266,13 @@ class Executor:
         context: object = None,
     ) -> EventSource | ExecutionResult:
         """Plan a subscription; an `ExecutionResult` says why there is nothing to wait for."""
-        ready = self._ready(prepared, variables, context)
-        if isinstance(ready, ExecutionResult):
-            return ready
-        plan, coerced = ready
+        coerced = self._admitted(prepared, variables, context)
+        if isinstance(coerced, ExecutionResult):
+            return coerced
+        try:
+            plan = self.plan(prepared, context)
+        except PlanError as error:
+            return _unplanned(error)
         self._hooks.on_plan(context, plan)
         run = self._run(plan, coerced, context, None)
         fetch = next((f for f in plan.fetches if f.kind == "subscription"), None)
@@ -242,21 +296,13 @@ class Executor:
         await run.run_after(source.fetch, event)
         return self._finish(source.prepared, source.plan, source.variables, run)
 
-    def _ready(
+    def _admitted(
         self, prepared: PreparedOperation, variables: Mapping[str, Any], context: object
-    ) -> tuple[QueryPlan, _Variables] | ExecutionResult:
+    ) -> _Variables | ExecutionResult:
         coerced = self._coerce(prepared, variables)
         if isinstance(coerced, ExecutionResult):
             return coerced
-        too_dear = self._too_dear(prepared, coerced, context)
-        if too_dear is not None:
-            return too_dear
-        try:
-            return self.plan(prepared, context), coerced
-        except PlanError as error:
-            result = request_error(str(error), error.code)
-            result.has_data = True
-            return result
+        return self._too_dear(prepared, coerced, context) or coerced
 
     def _run(
         self,
@@ -425,6 +471,12 @@ def _percentages(supergraph: Supergraph) -> dict[str, float]:
                 if label and label.startswith("percent(") and label.endswith(")"):
                     shares[label] = float(label[len("percent(") : -1])
     return shares
+
+
+def _unplanned(error: PlanError) -> ExecutionResult:
+    result = request_error(str(error), error.code)
+    result.has_data = True
+    return result
 
 
 def _exceeded(limit: ExceededLimit) -> ExecutionResult:

@@ -16,7 +16,7 @@ from twinmesh_federation.planning.plan import (
     Sequence,
     fetches_in,
 )
-from twinmesh_federation.planning.planner import Planner
+from twinmesh_federation.planning.planner import PlanKey, Planner
 
 __all__ = [
     "Condition",
@@ -24,6 +24,7 @@ __all__ = [
     "Flatten",
     "Parallel",
     "PlanError",
+    "PlanKey",
     "PlanLimitError",
     "PlanNode",
     "Planner",

@@ -9,6 +9,7 @@ that the search visits each (selections, type, subgraph) once, whatever the numb
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Final
 
 from twinmesh_federation.planning.errors import PlanLimitError
@@ -25,6 +26,9 @@ from twinmesh_federation.supergraph.model import (
 )
 
 MAX_DECISIONS: Final = 200_000
+MAX_SECONDS: Final = 10.0
+"""Of planning one operation; counting decisions alone says little of their size."""
+_STEPS_BETWEEN_LOOKS: Final = 256
 
 Siblings = frozenset[tuple[str, str]] | None
 """Subgraphs that could have resolved the same path, each with its type there."""
@@ -101,6 +105,8 @@ class Decider:
     def __init__(self, supergraph: Supergraph, labels: frozenset[str] = frozenset()) -> None:
         self._supergraph = supergraph
         self._labels = labels
+        self._contested = supergraph.contested
+        self._ends_at = perf_counter() + MAX_SECONDS
         self._decisions: dict[tuple[object, ...], Decision] = {}
         self._splits: dict[tuple[object, ...], _Split] = {}
         self._moves: dict[tuple[str, str], dict[tuple[str, str], Move]] = {}
@@ -127,7 +133,9 @@ class Decider:
         if info is None:
             return None
         join = info.joins.get(graph)
-        if join is None or (join.used_overridden and not join.override_label):
+        if join is None or (type_name, field_name) not in self._contested:
+            return join
+        if join.used_overridden and not join.override_label:
             return None
         return None if self._overridden(info, join) else join
 
@@ -178,6 +186,8 @@ class Decider:
         self._steps += 1
         if self._steps > MAX_DECISIONS:
             raise PlanLimitError(f"planning needs more than {MAX_DECISIONS} decisions")
+        if not self._steps % _STEPS_BETWEEN_LOOKS and perf_counter() > self._ends_at:
+            raise PlanLimitError(f"planning takes longer than {MAX_SECONDS:g} s")
         cuts = self._cuts
         split = self._split(selections, type_name, graph, provided, siblings, arriving=False)
         decision = split.decision
@@ -544,9 +554,13 @@ class Decider:
         moves = self.moves(type_name, graph)
         chosen: dict[tuple[str, str], list[_Split]] = {}
         visited: set[tuple[str, str]] = set()
+        ways: dict[int, dict[tuple[str, str], _Split]] = {}
         pending = list(rest)
         while pending:
-            options = [(s, self._options(s, decision, moves)) for s in pending]
+            for selection in pending:
+                if id(selection) not in ways:
+                    ways[id(selection)] = self._options(selection, decision, moves)
+            options = [(s, ways[id(s)]) for s in pending]
             hopeless = [s for s, found in options if not found]
             if hopeless:
                 decision.failed.extend(hopeless)

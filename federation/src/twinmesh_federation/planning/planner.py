@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from graphql import DocumentNode, print_ast
 
@@ -13,7 +13,7 @@ from twinmesh_federation.planning import plan as nodes
 from twinmesh_federation.planning.access import Denied, without
 from twinmesh_federation.planning.build import MAX_STEPS, Case, Step, StepBuilder
 from twinmesh_federation.planning.decision import Decider
-from twinmesh_federation.planning.errors import PlanLimitError
+from twinmesh_federation.planning.errors import PlanError, PlanLimitError
 from twinmesh_federation.planning.operation import Operation, normalise, select_operation
 from twinmesh_federation.planning.plan import (
     Condition,
@@ -35,11 +35,23 @@ DEFAULT_CACHE_SIZE: Final = 1_000
 _INTROSPECTION: Final = ("__schema", "__type")
 
 
-_CacheKey = tuple[str, str | None, frozenset[str], Denied]
+class PlanKey(NamedTuple):
+    """What a plan depends on, besides the supergraph.
+
+    Attributes:
+        text: The document, printed.
+        labels: Override labels that are on, of those that the supergraph knows.
+        denied: (type, field) that the caller may not have.
+    """
+
+    text: str
+    operation_name: str | None
+    labels: frozenset[str]
+    denied: Denied
 
 
 class Planner:
-    """Plans operations over one supergraph, and remembers the plans.
+    """Plans operations over one supergraph, and remembers the plans, and what cannot be planned.
 
     Args:
         supergraph: What to plan over.
@@ -48,9 +60,42 @@ class Planner:
 
     def __init__(self, supergraph: Supergraph, *, cache_size: int = DEFAULT_CACHE_SIZE) -> None:
         self.supergraph = supergraph
-        self._cache: OrderedDict[_CacheKey, QueryPlan] = OrderedDict()
+        self._cache: OrderedDict[PlanKey, QueryPlan | PlanError] = OrderedDict()
         self._cache_size = cache_size
         self._texts: OrderedDict[int, tuple[DocumentNode, str]] = OrderedDict()
+        self._labels = supergraph.override_labels
+
+    def key(
+        self,
+        document: DocumentNode,
+        operation_name: str | None = None,
+        *,
+        override_labels: frozenset[str] = frozenset(),
+        denied: Denied = frozenset(),
+    ) -> PlanKey:
+        """Return what a plan is remembered by. See `plan`."""
+        labels = override_labels & self._labels
+        return PlanKey(self._normal_text(document), operation_name, labels, denied)
+
+    def recall(self, key: PlanKey) -> QueryPlan | None:
+        """Return a remembered plan, None if there is none.
+
+        Raises:
+            PlanError: It could not be planned before, and cannot now.
+        """
+        known = self._cache.get(key)
+        if known is None:
+            return None
+        self._cache.move_to_end(key)
+        if isinstance(known, PlanError):
+            raise type(known)(str(known))
+        return known
+
+    def remember(self, key: PlanKey, made: QueryPlan | PlanError) -> None:
+        """Keep a plan, or why there is none."""
+        self._cache[key] = made
+        if len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
 
     def plan(
         self,
@@ -71,18 +116,19 @@ class Planner:
         Raises:
             PlanError: No such operation, an unreachable field, or a bound was hit.
         """
-        key = (self._normal_text(document), operation_name, override_labels, denied)
-        known = self._cache.get(key)
+        key = self.key(document, operation_name, override_labels=override_labels, denied=denied)
+        known = self.recall(key)
         if known is not None:
-            self._cache.move_to_end(key)
             return known
-        result = self.plan_uncached(
-            document, operation_name, override_labels=override_labels, denied=denied
-        )
-        self._cache[key] = result
-        if len(self._cache) > self._cache_size:
-            self._cache.popitem(last=False)
-        return result
+        try:
+            made = self.plan_uncached(
+                document, key.operation_name, override_labels=key.labels, denied=denied
+            )
+        except PlanError as error:
+            self.remember(key, error)
+            raise
+        self.remember(key, made)
+        return made
 
     def plan_uncached(
         self,
@@ -369,4 +415,4 @@ def _shown(fetch: Fetch) -> PlanNode:
     return node
 
 
-__all__ = ["DEFAULT_CACHE_SIZE", "Planner", "entity_operation", "nodes"]
+__all__ = ["DEFAULT_CACHE_SIZE", "PlanKey", "Planner", "entity_operation", "nodes"]

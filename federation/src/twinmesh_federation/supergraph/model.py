@@ -181,6 +181,27 @@ class Supergraph:
         return build_schema(self.api_sdl, assume_valid=True)
 
     @cached_property
+    def contested(self) -> frozenset[tuple[str, str]]:
+        """(type, field) where an override says who is in charge."""
+        return frozenset(
+            (info.name, item.name)
+            for info in self.types.values()
+            for item in info.fields.values()
+            for join in item.joins.values()
+            if join.override is not None or join.override_label or join.used_overridden
+        )
+
+    @cached_property
+    def override_labels(self) -> frozenset[str]:
+        """Labels of progressive overrides."""
+        return frozenset(
+            join.override_label
+            for name, item in self.contested
+            for join in self.types[name].fields[item].joins.values()
+            if join.override_label is not None
+        )
+
+    @cached_property
     def ordered_possible(self) -> dict[str, tuple[str, ...]]:
         """Possible object types by type, in a stable order."""
         return {name: tuple(sorted(types)) for name, types in self.possible.items()}
