@@ -1,7 +1,7 @@
 """Who uses contracts, what is deprecated, what runs where: in the graph."""
 
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 import strawberry
 
@@ -12,7 +12,10 @@ from governance.model.signatures import ModelSignature, Port
 from governance.subgraph.context import Context
 from governance.usecases.consumers import Deprecated
 from twinmesh_sdk.core.request import current_principal
-from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor
+from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor, paged
+
+MAX_LISTED: Final = 100
+"""How many consumers, deprecations or deployments a contract is listed with."""
 
 DeploymentStateType = strawberry.enum(
     DeploymentState, name="DeploymentState", description="Where a deployed version stands."
@@ -158,7 +161,10 @@ class OverrideType:
 class OverrideQuery:
     """What is asked about overrides."""
 
-    @strawberry.field(description="Overrides of refusals, the newest first; expired ones too.")  # type: ignore[untyped-decorator]
+    @strawberry.field(
+        description="Overrides of refusals, the newest first; expired ones too.",
+        directives=[paged()],
+    )  # type: ignore[untyped-decorator]
     async def contract_overrides(
         self,
         info: strawberry.Info[Context, None],

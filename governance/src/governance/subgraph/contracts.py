@@ -7,6 +7,7 @@ import strawberry
 
 from governance.model.contracts import Contract, ContractState
 from governance.subgraph.consumers import (
+    MAX_LISTED,
     ConsumerType,
     DeploymentType,
     DeprecationType,
@@ -75,23 +76,23 @@ class ContractType:
     pushed_by: str = strawberry.field(description="Who pushed it.")
     models: list[SignatureType] = strawberry.field(description="What its models take and give.")
 
-    @strawberry.field(description="Who uses it: seen within the window, or declared.")  # type: ignore[untyped-decorator]
+    @strawberry.field(description="Who uses it: seen within the window, or declared; the last 100.")  # type: ignore[untyped-decorator]
     async def consumers(self, info: strawberry.Info[Context, None]) -> list[ConsumerType]:
         """Return who uses it, the most recent first."""
         found = await info.context.consumers.load(str(self.service))
-        return [ConsumerType.of(consumer) for consumer in found]
+        return [ConsumerType.of(consumer) for consumer in found[:MAX_LISTED]]
 
-    @strawberry.field(description="What nobody should use any more.")  # type: ignore[untyped-decorator]
+    @strawberry.field(description="What nobody should use any more; at most 100.")  # type: ignore[untyped-decorator]
     async def deprecations(self, info: strawberry.Info[Context, None]) -> list[DeprecationType]:
         """Return what it deprecates."""
         found = await info.context.deprecated.load(str(self.service))
-        return [DeprecationType.of(each) for each in found]
+        return [DeprecationType.of(each) for each in found[:MAX_LISTED]]
 
-    @strawberry.field(description="Which of its versions run where.")  # type: ignore[untyped-decorator]
+    @strawberry.field(description="Which of its versions run where; at most 100.")  # type: ignore[untyped-decorator]
     async def deployments(self, info: strawberry.Info[Context, None]) -> list[DeploymentType]:
         """Return its deployments."""
         found = await info.context.deployed.load(str(self.service))
-        return [DeploymentType.of(each) for each in found]
+        return [DeploymentType.of(each) for each in found[:MAX_LISTED]]
 
     @strawberry.field(  # type: ignore[untyped-decorator]
         description="What its charter promises and what was achieved, for the caller's tenant."
