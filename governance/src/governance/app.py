@@ -346,7 +346,7 @@ def _open_change_doors(
     composer, windows, here = FederationComposer(), _windows(settings), settings.environment
     consumers = ReadConsumers(registry, service.clock, windows, authority)
     overrides = OverrideRefusals(registry, composer, service.clock, windows, authority)
-    judge = JudgeDeployment(registry, composer, service.clock, windows, environment=here)
+    judge = JudgeDeployment(registry, composer, service.clock, windows, authority, environment=here)
     record = RecordDeployment(
         registry, composer, publish, service.clock, authority, environment=here
     )

@@ -612,7 +612,9 @@ async def test_owners_of_clients_are_told_what_is_deprecated(
     assert graph["contractOverrides"]["nodes"] == []
 
 
-async def test_the_supergraph_follows_what_is_deployed_and_ready(rest, push, bundle, read_kv):
+async def test_the_supergraph_follows_what_is_deployed_and_ready(
+    rest, push, bundle, read_kv, report_use
+):
     await push(bundle(sdl=LESS))
     await push(bundle(version="1.1.0", sdl=FULL))
 
@@ -634,6 +636,9 @@ async def test_the_supergraph_follows_what_is_deployed_and_ready(rest, push, bun
     new_only = await routed()
     repeated = await record("1.1.0", "READY", retire_others=True)
     rollback = await rest("planner", "GET", "/can-i-deploy/pump-twin/1.0.0?to=local")
+    await report_use(1, "Pump.since")
+    used = await rest("twinmesh-ci", "GET", "/can-i-deploy/pump-twin/1.0.0?to=local")
+    unnamed = await rest("outsider", "GET", "/can-i-deploy/pump-twin/1.0.0?to=local")
     nowhere = await rest("planner", "GET", "/can-i-deploy/pump-twin/1.0.0?to=prod")
     unknown = await rest("planner", "GET", "/can-i-deploy/pump-twin/9.0.0?to=local")
     forbidden = await rest(
@@ -652,6 +657,9 @@ async def test_the_supergraph_follows_what_is_deployed_and_ready(rest, push, bun
         "unknown",
         "FIELD_REMOVED",
     )
+    assert (used[1]["verdict"], unnamed[1]["verdict"]) == ("no", "no")
+    assert used[1]["reasons"][0]["consumers"][0]["name"] == "erp-app"
+    assert "erp-app" not in json.dumps(unnamed[1])
     assert (nowhere[1]["verdict"], unknown[1]["verdict"]) == ("unknown", "no")
     assert (forbidden[0], missing[0]) == (403, 412)
     assert {d["version"]: d["state"] for d in listed[1]} == {"1.0.0": "RETIRED", "1.1.0": "READY"}

@@ -9,7 +9,14 @@ from governance.decide.deployability import Question, Verdict, can_deploy
 from governance.decide.evidence import Evidence
 from governance.decide.routing import routed, supergraph_of
 from governance.model.consumption import Use, UseKind
-from governance.model.contracts import Contract, ContractState, Mesh, ServiceName, Version
+from governance.model.contracts import (
+    Contract,
+    ContractState,
+    Mesh,
+    ServiceName,
+    Supergraph,
+    Version,
+)
 from governance.model.deployments import Deployment, DeploymentState, Environment
 
 SDL = "type Query { a: Int b: Int }"
@@ -201,7 +208,7 @@ def test_while_two_versions_run_only_what_both_serve_is_routed(mesh, bundle, dep
     both = [deployed("pump-twin", "1.0.0"), deployed("pump-twin", "1.1.0")]
 
     member = routed(known, both)["pump-twin"]
-    supergraph, errors = supergraph_of(known, both, composer.compose)
+    supergraph, errors = supergraph_of(known, both, composer.compose, before=None)
 
     assert member.version == Version.parse("1.1.0")
     assert "b: Int" not in member.sdl
@@ -209,10 +216,18 @@ def test_while_two_versions_run_only_what_both_serve_is_routed(mesh, bundle, dep
     assert errors == ()
 
 
-def test_a_deployment_that_does_not_compose_leaves_the_supergraph(mesh, bundle, deployed, composer):
+def test_what_is_deployed_and_does_not_compose_leaves_what_is_in_force(
+    mesh, bundle, deployed, composer
+):
     known = mesh(bundle(sdl="type Query { a: Int }\n# needs partner"))
+    registered, force = (Supergraph(name, "", {}, {}) for name in ("registered", "in force"))
+    known = replace(known, supergraph=registered)
+    there = [deployed("pump-twin", "1.0.0")]
 
-    supergraph, errors = supergraph_of(known, [deployed("pump-twin", "1.0.0")], composer.compose)
+    kept, errors = supergraph_of(known, there, composer.compose, before=force)
+    unrecorded = supergraph_of(known, [], composer.compose, before=force)
+    nothing_ready = [deployed("pump-twin", "1.0.0", STARTING)]
 
-    assert supergraph is None
-    assert [error.code for error in errors] == ["SATISFIABILITY_ERROR"]
+    assert (kept, [error.code for error in errors]) == (force, ["SATISFIABILITY_ERROR"])
+    assert unrecorded == (registered, ())
+    assert supergraph_of(known, nothing_ready, composer.compose, before=force) == (force, ())

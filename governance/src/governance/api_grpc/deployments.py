@@ -25,11 +25,11 @@ class DeploymentApi(pb_grpc.DeploymentServiceServicer):
     ) -> pb.CanIDeployResponse:
         """See `JudgeDeployment`."""
         del context
-        current_principal()
         answer = await self._judge(
-            ServiceName(request.service),
-            Version.parse(request.version),
-            Environment(request.environment),
+            current_principal(),
+            service=ServiceName(request.service),
+            version=Version.parse(request.version),
+            environment=Environment(request.environment),
         )
         return wire.answer_to_pb(answer)
 

@@ -46,16 +46,30 @@ def running(mesh: Mesh, deployments: Iterable[Deployment], service: str) -> list
 
 
 def supergraph_of(
-    mesh: Mesh, deployments: Iterable[Deployment], compose: Compose
+    mesh: Mesh,
+    deployments: Iterable[Deployment],
+    compose: Compose,
+    *,
+    before: Supergraph | None,
 ) -> tuple[Supergraph | None, tuple[CompositionError, ...]]:
-    """Return the supergraph to put in force, and why it stays as it is when nothing composes."""
+    """Return the supergraph to put in force.
+
+    Args:
+        mesh: What is registered, with the supergraph of that.
+        deployments: What is recorded in the environment; nothing leaves the mesh's supergraph.
+        compose: Turns named bundles into a supergraph, or says why not.
+        before: What is in force now, and stays so when what is deployed does not compose.
+
+    Returns:
+        The supergraph, and why it stayed as it was.
+    """
     recorded = list(deployments)
     if not recorded:
         return mesh.supergraph, ()
     members = {name: bundle for name, bundle in routed(mesh, recorded).items() if bundle.sdl}
     if not members:
-        return mesh.supergraph, ()
+        return before, ()
     outcome = compose(members)
     if isinstance(outcome, Supergraph):
         return outcome, ()
-    return mesh.supergraph, outcome
+    return before, outcome

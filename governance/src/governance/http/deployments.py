@@ -108,8 +108,12 @@ def add_deployments(
         service: Name, version: VersionText, to: Annotated[str, Query(max_length=32)]
     ) -> AnswerOut:
         """Answer whether a version may be deployed there; 200 whatever the verdict."""
-        current_principal()
-        answer = await judge(ServiceName(service), Version.parse(version), Environment(to))
+        answer = await judge(
+            current_principal(),
+            service=ServiceName(service),
+            version=Version.parse(version),
+            environment=Environment(to),
+        )
         return AnswerOut(
             verdict=answer.verdict, reasons=[FindingOut.of(reason) for reason in answer.reasons]
         )

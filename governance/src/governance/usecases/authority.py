@@ -41,6 +41,10 @@ class Authority:
                 hint="`twinmesh policy show` prints the policies in force",
             )
 
+    def permits(self, principal: Principal, action: str, thing: Thing) -> bool:
+        """Tell whether the policies permit it."""
+        return self._policies.ask(principal, action, thing).permitted
+
     def log(self, principal: Principal, action: str, *, mesh: bool) -> LogName:
         """Return the audit log that a caller may act on: its tenant's, or the mesh's own.
 

@@ -13,7 +13,7 @@ from governance.model.policies import Thing
 from governance.ports import Registry
 from governance.usecases.authority import Authority
 from governance.usecases.evidence import Windows, gather
-from twinmesh_sdk.core.errors import ForbiddenError, InvalidInputError
+from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
 
@@ -130,11 +130,8 @@ class ReadConsumers:
 
     def _tenant(self, principal: Principal, service: str = "") -> str:
         """Return whose clients a caller sees: all, if it may push; else its own tenant's."""
-        try:
-            self._authority.require(principal, "contract.push", Thing("Contract", service))
-        except ForbiddenError:
-            return str(principal.tenant)
-        return ""
+        everyone = self._authority.permits(principal, "contract.push", Thing("Contract", service))
+        return "" if everyone else str(principal.tenant)
 
     async def name(self, principal: Principal, owner: ClientOwner) -> None:
         """Say whom to ask about a client that is no service.

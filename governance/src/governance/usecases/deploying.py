@@ -47,6 +47,7 @@ class JudgeDeployment:
         composer: Composer,
         clock: Clock,
         windows: Windows,
+        authority: Authority,
         *,
         environment: str,
     ) -> None:
@@ -54,12 +55,18 @@ class JudgeDeployment:
         self._composer = composer
         self._clock = clock
         self._windows = windows
+        self._authority = authority
         self._environment = environment
 
     async def __call__(
-        self, service: ServiceName, version: Version, environment: Environment
+        self,
+        principal: Principal,
+        *,
+        service: ServiceName,
+        version: Version,
+        environment: Environment,
     ) -> Answer:
-        """Answer yes, no or unknown, with reasons."""
+        """Answer yes, no or unknown, with reasons; who may not deploy is not told whose clients."""
         async with self._registry.snapshot() as session:
             question = Question(
                 service=str(service),
@@ -71,7 +78,11 @@ class JudgeDeployment:
                 registered_counts=str(environment) == self._environment,
             )
         # Composing takes seconds of computation: the doors stay open meanwhile.
-        return await asyncio.to_thread(can_deploy, question, self._composer.compose)
+        answer = await asyncio.to_thread(can_deploy, question, self._composer.compose)
+        thing = Thing("Deployment", f"{service} {version} in {environment}")
+        if self._authority.permits(principal, "contract.deploy", thing):
+            return answer
+        return replace(answer, reasons=tuple(reason.kept() for reason in answer.reasons))
 
 
 class RecordDeployment:
@@ -166,7 +177,7 @@ class RecordDeployment:
         if environment == self._environment:
             deployments = await session.deployments(self._environment)
             now, errors = await asyncio.to_thread(
-                supergraph_of, mesh, deployments, self._composer.compose
+                supergraph_of, mesh, deployments, self._composer.compose, before=mesh.supergraph
             )
             if now != mesh.supergraph:
                 await session.save_supergraph(now)

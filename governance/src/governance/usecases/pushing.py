@@ -11,7 +11,7 @@ from governance.decide.evidence import owners_of
 from governance.decide.registration import Judgement, Pushed, judge
 from governance.decide.routing import supergraph_of
 from governance.model.audit import AuditEntry
-from governance.model.contracts import MAX_BUNDLES, Bundle, ContractState
+from governance.model.contracts import MAX_BUNDLES, Bundle, ContractState, Supergraph
 from governance.model.policies import Thing
 from governance.ports import Composer, Registry, Session
 from governance.usecases.authority import Authority
@@ -80,10 +80,10 @@ class PushContracts:
                 judgement = await self._judge(session, principal, bundles)
             return _result(judgement)
         async with self._registry.exclusive() as session:
+            before = (await session.mesh()).supergraph
             judgement = await self._judge(session, principal, bundles)
             await session.save_contracts(judgement.changed)
-            before = (await session.mesh()).supergraph
-            judgement = await self._route(session, judgement)
+            judgement = await self._route(session, judgement, before)
             if judgement.mesh.supergraph != before:
                 await session.save_supergraph(judgement.mesh.supergraph)
             await self._deprecate(session, judgement)
@@ -108,11 +108,13 @@ class PushContracts:
             now=now,
         )
 
-    async def _route(self, session: Session, judgement: Judgement) -> Judgement:
+    async def _route(
+        self, session: Session, judgement: Judgement, before: Supergraph | None
+    ) -> Judgement:
         """Compose what is deployed and ready instead, where deployments are recorded."""
         deployments = await session.deployments(self._environment)
         supergraph, errors = await asyncio.to_thread(
-            supergraph_of, judgement.mesh, deployments, self._composer.compose
+            supergraph_of, judgement.mesh, deployments, self._composer.compose, before=before
         )
         for error in errors:
             log.warning(
