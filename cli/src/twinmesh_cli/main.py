@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "policy": ("policy", "Show, check, put and approve who may do what in governance."),
     "quarantine": ("quarantine", "List, show, replay and drop events that were put aside."),
     "charter": ("charter", "Hold what twins promise against what they achieve."),
+    "retention": ("retention", "Show and set how long what is kept."),
     "federation": ("federation", "Compose subgraphs, plan queries, run the engine's cases."),
 }
 

@@ -34,6 +34,7 @@ COMMANDS = [
     "policy",
     "quarantine",
     "charter",
+    "retention",
     "federation",
 ]
 

@@ -28,6 +28,7 @@ from governance.adapters.postgres import (
 from governance.adapters.postgres.reality import PostgresReality
 from governance.adapters.quarantine import NatsQuarantine
 from governance.adapters.replicas import KvReplicaBoard
+from governance.adapters.stream_ages import NatsStreamAges
 from governance.api_grpc import GovernanceApi
 from governance.api_grpc.audit_proofs import AuditApi
 from governance.api_grpc.changes import ContractApi
@@ -36,6 +37,7 @@ from governance.api_grpc.lineage import ModelApi
 from governance.api_grpc.policies import PolicyApi
 from governance.api_grpc.quarantine import QuarantineApi
 from governance.api_grpc.reality import RealityApi
+from governance.api_grpc.retention import RetentionApi
 from governance.decide.audit_heads import private_key
 from governance.decide.charter_shape import check_charter_shape
 from governance.events import ConsumptionReports, DerivationConsumer
@@ -81,6 +83,7 @@ from governance.usecases.authority import Authority
 from governance.usecases.policies import ChangePolicies, ReadPolicies
 from governance.usecases.quarantine import AdministerQuarantine
 from governance.usecases.reality import FollowVerdicts, JudgeCharters, ReadReality, ReportMeasure
+from governance.usecases.retention import ObeyRetention, ReadRetention, SetRetention
 from twinmesh.governance.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from twinmesh.governance.v1.contract_service_pb2_grpc import add_ContractServiceServicer_to_server
 from twinmesh.governance.v1.deployment_service_pb2_grpc import (
@@ -95,6 +98,9 @@ from twinmesh.governance.v1.quarantine_service_pb2_grpc import (
     add_QuarantineServiceServicer_to_server,
 )
 from twinmesh.governance.v1.reality_service_pb2_grpc import add_RealityServiceServicer_to_server
+from twinmesh.governance.v1.retention_service_pb2_grpc import (
+    add_RetentionServiceServicer_to_server,
+)
 from twinmesh_sdk.adapters.nats import KvMirror
 from twinmesh_sdk.adapters.nats.replicas import REPLICAS
 from twinmesh_sdk.contract import Contract
@@ -164,6 +170,7 @@ def build(settings: GovernanceSettings) -> TwinService:
     quarantine = AdministerQuarantine(NatsQuarantine(service.nats), queue, authority, service.clock)
     service.add_grpc(add_QuarantineServiceServicer_to_server, QuarantineApi(quarantine))
     service.add_router(ci_router(push, read, release, audit))
+    _retention(service, settings, registry, publish, authority=authority, audit=queue)
 
     service.add_relay(RegistryOutbox(engine))
 
@@ -316,6 +323,35 @@ def _reality(
     add_reality(router, read)
     service.add_router(router)
     return read
+
+
+def _retention(
+    service: TwinService,
+    settings: GovernanceSettings,
+    registry: PostgresRegistry,
+    publish: Publish,
+    *,
+    authority: Authority,
+    audit: AuditQueue,
+) -> None:
+    """Add the door for retention policies, and the worker that lets the bus obey them."""
+    change = SetRetention(registry, publish, authority, service.clock)
+    service.add_grpc(
+        add_RetentionServiceServicer_to_server,
+        RetentionApi(ReadRetention(registry, authority), change),
+    )
+    obey = ObeyRetention(registry, NatsStreamAges(service.nats), audit, service.clock)
+
+    async def keep_obeying() -> None:
+        while True:
+            try:
+                if changed := await obey():
+                    log.info("streams keep for another time now", extra={"streams": changed})
+            except TwinError as error:
+                log.warning("retention cannot be applied", extra={"error": str(error)})
+            await asyncio.sleep(settings.republish_s)
+
+    service.add_worker("retention on the bus", keep_obeying)
 
 
 @contextlib.asynccontextmanager

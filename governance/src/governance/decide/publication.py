@@ -8,6 +8,7 @@ from typing import Any
 from governance.decide.budgets import aggregate_budgets
 from governance.model.contracts import Contract, ContractState, Mesh
 from governance.model.releases import Activation, ModelState, ModelVersion
+from governance.model.retention import Retention
 from twinmesh_sdk.core.times import format_time
 
 _IN_FORCE = (ContractState.ACTIVE, ContractState.PENDING, ContractState.ACCEPTED)
@@ -33,6 +34,12 @@ def contract_entries(mesh: Mesh, deployed: frozenset[str] = frozenset()) -> dict
         }
     entries["budgets"] = aggregate_budgets(c.bundle for c in mesh.active().values())
     return {key: _json(value) for key, value in entries.items()}
+
+
+def retention_entries(policies: Iterable[Retention]) -> dict[str, bytes]:
+    """Return how long what is kept, as an entry of the bucket `contracts`, if anybody has said."""
+    kept = {policy.data_class.value: {"keep_days": policy.keep_days} for policy in policies}
+    return {"retention": _json(dict(sorted(kept.items())))} if kept else {}
 
 
 def objects(mesh: Mesh, deployed: frozenset[str] = frozenset()) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from governance.ports.contracts import ContractSession
 from governance.ports.deployments import DeploymentSession
 from governance.ports.models import ModelSession
 from governance.ports.policies import PolicySession
+from governance.ports.retention import RetentionSession
 
 
 class Session(
@@ -21,6 +22,7 @@ class Session(
     AuditSession,
     UseSession,
     PolicySession,
+    RetentionSession,
     DeploymentSession,
     ChangeSession,
     Protocol,

@@ -34,8 +34,9 @@ class Publish:
             models = await session.models()
             deployments = await session.deployments(self._environment)
             deployed = frozenset(d.digest for d in deployments if d.runs)
+            retention = publication.retention_entries(await session.retentions())
             return await self._board.show(
-                contracts=publication.contract_entries(mesh, deployed),
+                contracts=publication.contract_entries(mesh, deployed) | retention,
                 models=publication.model_entries(models, self._clock.wall_now(), self._public_key),
                 objects=publication.objects(mesh, deployed),
             )

@@ -30,6 +30,7 @@ from telemetry.usecases.ingest import IngestBlock, StampLimits
 from telemetry.usecases.pipeline import WatchPipeline
 from telemetry.usecases.quarantine import ListQuarantine, ReplayQuarantine
 from telemetry.usecases.reads import ReadAssets, ReadHistory, ReadIngestStatus, ReadLatest
+from telemetry.usecases.retention import ObeyRetention
 from telemetry.usecases.rollups import RefreshRollups
 from telemetry.wire.batch import encode_raw_batch
 from telemetry.wire.events import VERDICT_CHANGED
@@ -142,7 +143,13 @@ def build(settings: Settings) -> TwinService:
         clock=clock,
     )
     housekeeping = HousekeepingTicks(
-        rollups=RefreshRollups(stream=RAW, ledger=ledger, rollups=rollups), replay=replay
+        rollups=RefreshRollups(stream=RAW, ledger=ledger, rollups=rollups),
+        replay=replay,
+        retention=ObeyRetention(
+            {"readings": store, "readings-hourly": rollups},
+            service.contracts.retention_days,
+            clock,
+        ),
     )
     lock = only_one(database.engine, "telemetry-ingest")
     service.add_worker("ingest", lock.holding(ingest.run))
@@ -150,6 +157,7 @@ def build(settings: Settings) -> TwinService:
     service.add_worker("pipeline", lock.beside(pipeline.run))
     service.add_worker("roll-ups", lock.beside(housekeeping.roll_up))
     service.add_worker("quarantine", lock.beside(housekeeping.sweep))
+    service.add_worker("retention", lock.beside(housekeeping.forget))
     return service
 
 

@@ -68,6 +68,18 @@ class ReadingStore(Protocol):
         ...
 
 
+class Retained(Protocol):
+    """What keeps rows for a time."""
+
+    async def forget(self, *, before_us: int) -> int:
+        """Forget what was recorded before a wall time; return how many rows that were.
+
+        Raises:
+            UnavailableError: The store does not answer.
+        """
+        ...
+
+
 class RollupStore(Protocol):
     """Aggregates; hours are made in advance, and again whenever readings touch them."""
 

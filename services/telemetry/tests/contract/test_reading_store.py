@@ -169,3 +169,15 @@ async def test_another_tenant_shares_nothing_even_under_one_signal_id(store):
     assert await store.tails([FLOW]) == {}
     assert await store.latest([FLOW], as_of_us=OPEN_US - 1, known_at_us=OPEN_US - 1) == {}
     assert len(await store.stored([Span(FLOW, T0, T0)], epoch=1)) == 0
+
+
+async def test_readings_are_forgotten_by_when_they_were_recorded_not_by_when_they_were_true(store):
+    old, new = RECORDED, RECORDED + 60 * SECOND
+    await store.insert(readings([(0, 100, 1.0), (1, 0, 2.0)], recorded_us=old), epoch=1)
+    await store.insert(readings([(0, 0, 3.0)], recorded_us=new, first_seq=9), epoch=1)
+
+    assert await store.forget(before_us=old) == 0
+    assert await store.forget(before_us=new) == 2
+    assert await store.forget(before_us=new) == 0
+    latest = await store.latest([FLOW, PRESSURE], as_of_us=OPEN_US - 1, known_at_us=OPEN_US - 1)
+    assert {name: reading.value for name, reading in latest.items()} == {FLOW.signal_id: 3.0}

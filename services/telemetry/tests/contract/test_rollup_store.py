@@ -146,3 +146,14 @@ async def test_making_an_hour_twice_counts_nothing_twice(backend):
     (point,) = await backend.points(mark_us=RECORDED)
 
     assert (point.mean, point.count) == (2.0, 2)
+
+
+async def test_hours_outlive_their_readings_until_they_are_forgotten_themselves(backend):
+    await backend.store.insert(readings([(0, 1.0, 0), (60, 3.0, 0)]), epoch=1)
+    await backend.rollups.refresh(since_recorded_us=0, until_recorded_us=RECORDED)
+    assert await backend.store.forget(before_us=RECORDED + 1) == 2
+
+    points = await backend.points(mark_us=RECORDED)
+    assert [(p.mean, p.count) for p in points] == [(2.0, 2)]
+    assert await backend.rollups.forget(before_us=FOR_EVER) == 1
+    assert await backend.points(mark_us=RECORDED) == []

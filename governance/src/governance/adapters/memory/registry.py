@@ -11,6 +11,7 @@ from governance.adapters.memory.contracts import MemoryContracts
 from governance.adapters.memory.deployments import MemoryDeployments
 from governance.adapters.memory.models import MemoryModels
 from governance.adapters.memory.policies import MemoryPolicies
+from governance.adapters.memory.retention import MemoryRetention
 from governance.adapters.memory.state import Log, State
 from governance.decide.audit_leaf import opened
 from governance.model.audit import AuditEntry, LogName
@@ -24,6 +25,7 @@ class MemorySession(
     MemoryAudit,
     MemoryUses,
     MemoryPolicies,
+    MemoryRetention,
     MemoryDeployments,
     MemoryChanges,
 ):

@@ -11,6 +11,7 @@ from governance.model.contracts import Contract, Supergraph
 from governance.model.deployments import Deployment
 from governance.model.policies import PolicySet
 from governance.model.releases import ModelVersion
+from governance.model.retention import Retention
 from twinmesh_sdk.core.events import Envelope
 
 
@@ -33,6 +34,7 @@ class State:
     models: dict[tuple[str, str], ModelVersion] = field(default_factory=dict)
     audit: dict[LogName, Log] = field(default_factory=dict)
     policies: dict[int, PolicySet] = field(default_factory=dict)
+    retentions: dict[str, Retention] = field(default_factory=dict)
     uses: dict[tuple[str, str, str, str, str], Use] = field(default_factory=dict)
     reports: set[tuple[str, str, str, int]] = field(default_factory=set)
     owners: dict[str, ClientOwner] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class State:
             models=dict(self.models),
             audit=dict(self.audit),
             policies=dict(self.policies),
+            retentions=dict(self.retentions),
             uses=dict(self.uses),
             reports=set(self.reports),
             owners=dict(self.owners),

@@ -16,6 +16,7 @@ from governance.adapters.postgres.contracts import PostgresContracts
 from governance.adapters.postgres.deployments import PostgresDeployments
 from governance.adapters.postgres.models import PostgresModels
 from governance.adapters.postgres.policies import PostgresPolicies
+from governance.adapters.postgres.retention import PostgresRetention
 from governance.adapters.postgres.transaction import with_deadlines
 from governance.decide.audit_leaf import opened
 from governance.model.audit import AuditEntry, LogName
@@ -32,6 +33,7 @@ class PostgresSession(
     PostgresAudit,
     PostgresUses,
     PostgresPolicies,
+    PostgresRetention,
     PostgresDeployments,
     PostgresChanges,
 ):

@@ -150,6 +150,11 @@ class ContractSnapshot(_Parsed):
         found: SupergraphPointer | None = self._read("supergraph", _supergraph)
         return found
 
+    def retention_days(self, data_class: str) -> float | None:
+        """Return for how many days a class of data is kept; None where no policy says."""
+        found: dict[str, float] | None = self._read("retention", _retention)
+        return (found or {}).get(data_class)
+
     def budgets(self) -> dict[str, Budget]:
         """Return the named budgets of all active charters."""
         found: dict[str, Budget] | None = self._read("budgets", _budgets)
@@ -240,6 +245,13 @@ def _supergraph(value: dict[str, Any]) -> SupergraphPointer:
 
 def _budgets(value: dict[str, Any]) -> dict[str, Budget]:
     return {name: Budget(name, float(item["budget_s"])) for name, item in value.items()}
+
+
+def _retention(value: dict[str, Any]) -> dict[str, float]:
+    days = {name: float(item["keep_days"]) for name, item in value.items()}
+    if not all(kept > 0 for kept in days.values()):
+        raise InvalidInputError("data is kept for more than no time")
+    return days
 
 
 def _model(value: dict[str, Any]) -> ActiveModel:

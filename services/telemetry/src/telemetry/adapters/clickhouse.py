@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from telemetry.adapters.clickhouse_client import ClickHouse, column, moment, quoted, texts
+from telemetry.adapters.clickhouse_retention import forget
 from telemetry.model import quality
 from telemetry.model.history import LatestReading, Point
 from telemetry.model.reading import Ints, Readings, StoredKeys, Tail
@@ -40,6 +41,10 @@ class ClickHouseReadingStore:
         places.update(readings.raw_seq.astype("<i8").tobytes())
         places.update(readings.raw_ix.astype("<i8").tobytes())
         await self._db.insert("readings", _to_arrow(readings, epoch), token=places.hexdigest())
+
+    async def forget(self, *, before_us: int) -> int:
+        """See `Retained.forget`."""
+        return await forget(self._db, "readings", f"recorded_at < {moment(before_us)}")
 
     async def tails(self, signals: Sequence[Signal]) -> dict[str, Tail]:
         """See `ReadingStore.tails`."""

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from telemetry.adapters.clickhouse import these
 from telemetry.adapters.clickhouse_client import ClickHouse, column, moment, quoted, texts
+from telemetry.adapters.clickhouse_retention import forget
 from telemetry.model import quality
 from telemetry.model.history import Point
 from telemetry.model.reading import Ints
@@ -36,6 +37,10 @@ class ClickHouseRollupStore:
 
     def __init__(self, database: ClickHouse) -> None:
         self._db = database
+
+    async def forget(self, *, before_us: int) -> int:
+        """See `Retained.forget`: by when an hour was last made."""
+        return await forget(self._db, "readings_hourly", f"made_at < {moment(before_us)}")
 
     async def refresh(self, *, since_recorded_us: int, until_recorded_us: int) -> int:
         """See `RollupStore.refresh`. A reading recorded meanwhile is left to the next call."""

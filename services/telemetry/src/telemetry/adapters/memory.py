@@ -38,6 +38,12 @@ class MemoryReadingStore:
         self.rows: list[_Row] = []
         self.calls = 0
 
+    async def forget(self, *, before_us: int) -> int:
+        """See `Retained.forget`."""
+        count = len(self.rows)
+        self.rows = [row for row in self.rows if row.recorded_us >= before_us]
+        return count - len(self.rows)
+
     async def insert(self, readings: Readings, *, epoch: int) -> None:
         """See `ReadingStore.insert`."""
         self.calls += 1

@@ -12,6 +12,7 @@ from telemetry.usecases.board import SignalBoard
 from telemetry.usecases.freshness import JudgeFreshness
 from telemetry.usecases.pipeline import WatchPipeline
 from telemetry.usecases.quarantine import ReplayQuarantine
+from telemetry.usecases.retention import ObeyRetention
 from telemetry.usecases.rollups import RefreshRollups
 from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.core.times import to_us
@@ -23,6 +24,7 @@ FRESHNESS_S: Final = 0.5
 PIPELINE_S: Final = 1.0
 ROLLUPS_S: Final = 20.0
 SWEEP_S: Final = 15.0
+RETENTION_S: Final = 60.0
 
 
 async def every(seconds: float, what: str, work: Callable[[], Awaitable[object]]) -> None:
@@ -93,11 +95,14 @@ class PipelineTicks:
 
 
 class HousekeepingTicks:
-    """Makes touched hours again, and replays what can come through by now."""
+    """Makes touched hours again, replays what can come through by now, forgets what is too old."""
 
-    def __init__(self, *, rollups: RefreshRollups, replay: ReplayQuarantine) -> None:
+    def __init__(
+        self, *, rollups: RefreshRollups, replay: ReplayQuarantine, retention: ObeyRetention
+    ) -> None:
         self._rollups = rollups
         self._replay = replay
+        self._retention = retention
 
     async def roll_up(self) -> None:
         """Refresh roll-ups until cancelled."""
@@ -106,6 +111,14 @@ class HousekeepingTicks:
     async def sweep(self) -> None:
         """Sweep the quarantine until cancelled."""
         await every(SWEEP_S, "quarantine", self._sweep)
+
+    async def forget(self) -> None:
+        """Forget what is kept no longer, until cancelled."""
+        await every(RETENTION_S, "retention", self._forget)
+
+    async def _forget(self) -> None:
+        for data_class, rows in (await self._retention()).items():
+            log.info("kept no longer", extra={"data_class": data_class, "rows": rows})
 
     async def _sweep(self) -> None:
         began = time.monotonic()
