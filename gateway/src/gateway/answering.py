@@ -1,7 +1,7 @@
 """The GraphQL door: who may ask, about which times, and what the answer says of itself."""
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection
@@ -53,36 +53,65 @@ class Answering:
         self._limiter = limiter
         self._rules = rules or HeaderRules()
 
-    def admit(self, connection: HTTPConnection, asked: GraphQLRequest) -> Asked:
+    def admit(self, connection: HTTPConnection, asked: GraphQLRequest) -> Asked | Awaitable[Asked]:
         """Return what is known of a request before it runs.
 
         Raises:
-            RefusedRequest: No token, one that lacks the role, too many requests, or unusable
-                times. A token that does not verify was refused by the HTTP door before.
+            RefusedRequest: No token, one that lacks the role or has expired since a WebSocket was
+                opened with it, too many requests, or unusable times. An HTTP request's token that
+                does not verify was refused by the door before.
         """
+        if isinstance(connection, WebSocket):
+            return self._admit_socket(connection, asked)
+        return self._admit(connection, asked, current_principal, caller_token())
+
+    async def _admit_socket(self, socket: WebSocket, asked: GraphQLRequest) -> Asked:
+        known, token = socket.state.caller
+        principal = await self._verified(known, token)
+        return self._admit(socket, asked, lambda: principal, token)
+
+    def _admit(
+        self,
+        connection: HTTPConnection,
+        asked: GraphQLRequest,
+        caller: Callable[[], Principal],
+        token: str,
+    ) -> Asked:
         try:
-            return self._admit(connection, asked)
+            principal = caller()
+            principal.require(READ_ROLE)
+            if self._limiter is not None:
+                self._limiter.take((principal.tenant, principal.client_id))
+            times = read_times(asked.extensions, plant_now=self._clock.plant_now(principal.tenant))
         except TwinError as error:
             raise refused(error) from error
         except RefusedRequest as refusal:
             count_refusal(refusal.code, refusal.extensions)
             raise
-
-    def _admit(self, connection: HTTPConnection, asked: GraphQLRequest) -> Asked:
-        principal, token = _caller(connection)
-        principal.require(READ_ROLE)
-        if self._limiter is not None:
-            self._limiter.take((principal.tenant, principal.client_id))
         return Asked(
             principal=principal,
             token=token,
-            times=read_times(asked.extensions, plant_now=self._clock.plant_now(principal.tenant)),
+            times=times,
             deadline=Deadline.after(self._answer_timeout_s),
             explain=connection.headers.get(EXPLAIN, "").strip().lower() == "plan",
             incoming=self._rules.kept(connection.headers),
             about_now=asked.extensions.get(EXTENSION) is None,
             variables=asked.variables,
         )
+
+    async def _verified(self, known: Principal, token: str) -> Principal:
+        """Return who a token proves now.
+
+        Raises:
+            RefusedRequest: It has expired, or lost what it proved.
+        """
+        acting = known.tenant if SERVICE_ROLE in known.roles else ""
+        try:
+            principal = await self._verifier.verify(token, acting_tenant=acting)
+            principal.require(READ_ROLE)
+        except TwinError as error:
+            raise refused(error) from error
+        return principal
 
     async def connect(self, socket: WebSocket, payload: dict[str, Any]) -> None:
         """Authenticate a WebSocket by the payload of its first message, or by its handshake.
@@ -116,13 +145,7 @@ class Answering:
             RefusedRequest: The caller's token has expired, or lost what it proved.
         """
         assert isinstance(context, Asked)
-        principal = context.principal
-        acting = principal.tenant if SERVICE_ROLE in principal.roles else ""
-        try:
-            principal = await self._verifier.verify(context.token, acting_tenant=acting)
-            principal.require(READ_ROLE)
-        except TwinError as error:
-            raise refused(error) from error
+        principal = await self._verified(context.principal, context.token)
         return Asked(
             principal=principal,
             token=context.token,
@@ -198,10 +221,3 @@ def refused(error: TwinError) -> RefusedRequest:
     return RefusedRequest(
         HTTP_STATUS[error.code], code, str(error), headers=headers, extensions=details
     )
-
-
-def _caller(connection: HTTPConnection) -> tuple[Principal, str]:
-    if isinstance(connection, WebSocket):
-        principal, token = connection.state.caller
-        return principal, token
-    return current_principal(), caller_token()

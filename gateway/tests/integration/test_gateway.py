@@ -290,6 +290,9 @@ async def test_a_subscription_ends_with_the_token_and_with_the_gateway(front):
         await work.emit(EVENT)
         ended = await message(ws)
         assert ended["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+        await ws.send_json({"id": "2", "type": "subscribe", "payload": {"query": QUERY}})
+        refused = await message(ws)
+        assert refused["payload"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     async with gateway.socket(gateway.issuer.headers()) as ws:
         assert (await message(ws))["type"] == "connection_ack"
         await ws.send_json(subscribe)

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.trust_summary import MAX_PATHS, TrustSummary
+from twinmesh_federation.execution.client import CachedPart
 
 VERDICTS = ["UNASSESSED", "FRESH", "LATE", "STALE", "ABSENT"]
 
@@ -37,6 +38,20 @@ def test_causes_are_bounded():
     for index in range(3 * MAX_PATHS):
         summary.add("telemetry", ["assets", index], said("STALE"))
     assert len(summary.as_extension()["causes"]) == MAX_PATHS
+
+
+def test_what_was_kept_is_a_reason_to_trust_less():
+    summary = TrustSummary()
+    summary.add("energy", ["asset"], said("FRESH"))
+    reasons = summary.as_extension({"registry": CachedPart(3, ("Asset",), 12.34)})["reasons"]
+    assert reasons == [
+        {
+            "code": "CACHED",
+            "subject": "registry: Asset",
+            "detail": "3 kept from up to 12.3 s ago",
+        }
+    ]
+    assert summary.as_extension()["reasons"] == []
 
 
 def test_a_stranger_that_says_nothing_or_nonsense_is_ignored():
