@@ -10,6 +10,7 @@ import click
 
 from twinmesh_cli.governance_door import Door, call, door_options, print_json, unusable
 from twinmesh_cli.model_import import import_mlflow
+from twinmesh_cli.model_live import live, retraining
 from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.core.times import parse_time
 
@@ -26,6 +27,8 @@ def model() -> None:
 
 
 model.add_command(import_mlflow)
+model.add_command(live)
+model.add_command(retraining)
 
 
 @model.command()

@@ -22,6 +22,7 @@ from governance.adapters.nats import NatsNoticeboard
 from governance.adapters.postgres import (
     PostgresLineage,
     PostgresRegistry,
+    PostgresShadows,
     PostgresTrail,
     RegistryOutbox,
 )
@@ -38,9 +39,12 @@ from governance.api_grpc.policies import PolicyApi
 from governance.api_grpc.quarantine import QuarantineApi
 from governance.api_grpc.reality import RealityApi
 from governance.api_grpc.retention import RetentionApi
+from governance.api_grpc.shadows import ShadowApi
 from governance.decide.audit_heads import private_key
 from governance.decide.charter_shape import check_charter_shape
-from governance.events import ConsumptionReports, DerivationConsumer
+from governance.decide.drift import DriftRule
+from governance.decide.promotion import PromotionRule
+from governance.events import ConsumptionReports, DerivationConsumer, MeasurementConsumer
 from governance.events.verdicts import VerdictHandler
 from governance.http import ci_router
 from governance.http.changes import add_changes
@@ -80,10 +84,13 @@ from governance.usecases.auditing import (
     RecordAudit,
 )
 from governance.usecases.authority import Authority
+from governance.usecases.judging import JudgeModels
 from governance.usecases.policies import ChangePolicies, ReadPolicies
 from governance.usecases.quarantine import AdministerQuarantine
 from governance.usecases.reality import FollowVerdicts, JudgeCharters, ReadReality, ReportMeasure
 from governance.usecases.retention import ObeyRetention, ReadRetention, SetRetention
+from governance.usecases.retraining import AnswerRetraining
+from governance.usecases.shadows import ForgetMeasured, ReadShadows, RecordMeasured, Rules
 from twinmesh.governance.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from twinmesh.governance.v1.contract_service_pb2_grpc import add_ContractServiceServicer_to_server
 from twinmesh.governance.v1.deployment_service_pb2_grpc import (
@@ -101,6 +108,7 @@ from twinmesh.governance.v1.reality_service_pb2_grpc import add_RealityServiceSe
 from twinmesh.governance.v1.retention_service_pb2_grpc import (
     add_RetentionServiceServicer_to_server,
 )
+from twinmesh.governance.v1.shadow_service_pb2_grpc import add_ShadowServiceServicer_to_server
 from twinmesh_sdk.adapters.nats import KvMirror
 from twinmesh_sdk.adapters.nats.replicas import REPLICAS
 from twinmesh_sdk.contract import Contract
@@ -112,6 +120,7 @@ log = logging.getLogger(__name__)
 FORGET_EVERY_S: Final = 3600.0
 WATCH_S: Final = 5.0
 WATCH_PAUSE_S: Final = 0.5
+JUDGE_PAUSE_S: Final = 1.0
 LAGGING: Final = Gauge(
     "twin_model_replicas_lagging", "Processes that run other versions than the schedule says"
 )
@@ -165,7 +174,16 @@ def build(settings: GovernanceSettings) -> TwinService:
     reality = _reality(service, settings, registry, engine, authority)
     changes = _open_change_doors(service, settings, registry, publish, authority)
     reads = ReadLineage(lineage)
-    service.add_subgraph(SCHEMA, lambda: Context(read, reads, watch, reality, changes))
+    shadows = _open_shadow_doors(
+        service,
+        settings,
+        publish,
+        authority,
+        stores=(registry, PostgresShadows(engine, service.clock)),
+    )
+    service.add_subgraph(
+        SCHEMA, lambda: Context(read, reads, watch, reality, changes, shadows=shadows)
+    )
     audit, queue = _audit(service, settings, engine, authority)
     quarantine = AdministerQuarantine(NatsQuarantine(service.nats), queue, authority, service.clock)
     service.add_grpc(add_QuarantineServiceServicer_to_server, QuarantineApi(quarantine))
@@ -453,6 +471,55 @@ def _open_model_doors(
     service.add_worker("heartbeats", bucket.run)
     service.add_worker("watch replicas", watch_replicas)
     return release, watch
+
+
+def _rules(settings: GovernanceSettings) -> Rules:
+    return Rules(
+        promotion=PromotionRule(
+            least_windows=settings.promotion_least_windows,
+            least_span=timedelta(seconds=settings.promotion_least_span_s),
+        ),
+        drift=DriftRule(learned_windows=settings.drift_learned_windows),
+        automatic=settings.model_rulings == "automatic",
+    )
+
+
+def _open_shadow_doors(
+    service: TwinService,
+    settings: GovernanceSettings,
+    publish: Publish,
+    authority: Authority,
+    *,
+    stores: tuple[PostgresRegistry, PostgresShadows],
+) -> ReadShadows:
+    """Hear what twins measure of versions, judge it, and open the doors to it."""
+    (registry, store), rules = stores, _rules(settings)
+    changed = asyncio.Event()
+    consumer = MeasurementConsumer(service.nats, RecordMeasured(store), changed)
+    judge = JudgeModels(registry, store, publish, service.clock, rules)
+    read = ReadShadows(registry, store, service.clock, rules)
+    answer = AnswerRetraining(registry, service.clock, authority)
+
+    async def judge_models() -> None:
+        """Judge when something was measured; after an outage, again."""
+        changed.set()
+        while True:
+            await changed.wait()
+            changed.clear()
+            try:
+                await judge()
+            except TwinError as error:
+                changed.set()
+                log.warning("models cannot be judged", extra={"error": str(error)})
+            await asyncio.sleep(JUDGE_PAUSE_S)
+
+    kept = timedelta(days=settings.measurements_kept_days)
+    forget = ForgetMeasured(store, service.clock, kept=kept)
+    service.add_worker("measured windows", consumer.run)
+    service.add_worker("judge models", judge_models)
+    service.add_worker("old windows", lambda: _keep_forgetting(forget))
+    service.add_grpc(add_ShadowServiceServicer_to_server, ShadowApi(read, answer))
+    return read
 
 
 async def _keep_forgetting(forget: Callable[[], Awaitable[int]]) -> None:

@@ -1,6 +1,7 @@
 """Every knob of governance."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -61,6 +62,31 @@ class GovernanceSettings(DatabaseSettings):
         ge=0,
         le=300,
         description="longest that a recall waits for the twins to withdraw, in seconds",
+    )
+    model_rulings: Literal["automatic", "advice"] = Field(
+        default="automatic",
+        description=(
+            "whether figures of live events promote and roll back model versions, or are recorded "
+            "and told only"
+        ),
+    )
+    promotion_least_windows: int = Field(
+        default=72, ge=2, le=4_000, description="windows before which no shadow is promoted"
+    )
+    promotion_least_span_s: float = Field(
+        default=86_400.0,
+        ge=0,
+        le=31_536_000,
+        description="plant time before which no shadow is promoted, in seconds",
+    )
+    drift_learned_windows: int = Field(
+        default=50, ge=5, le=1_000, description="windows that teach what is normal of a version"
+    )
+    measurements_kept_days: float = Field(
+        default=100.0,
+        ge=1,
+        le=3650,
+        description="how long windows that twins measured are kept, in days",
     )
     audit_key: SecretStr = Field(
         default=SecretStr(""),

@@ -30,13 +30,15 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOW = timedelta(minutes=10)
 DAY = timedelta(days=1)
 RULE = DriftRule(learned_windows=20, calm_windows=6)
-LEVEL = [(-1.0) ** i for i in range(20)]  # mean 0, spread about 1
 
 figures_of = st.lists(st.floats(-6, 6), max_size=120)
 
 
 def series(values, start=0):
     return [Figure(T0 + (start + i) * WINDOW, v) for i, v in enumerate(values)]
+
+
+LEVEL = series([(-1.0) ** i for i in range(20)], start=-20)  # mean 0, spread about 1
 
 
 def seen(values, **options):

@@ -193,7 +193,8 @@ def test_rules_under_which_the_test_means_nothing_are_refused(wrong):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"pairs": 0},
+        {"pairs": 0, "judged": 0},
+        {"pairs": -1},
         {"judged": 499},
         {"champion_error": math.nan},
         {"challenger_error": -0.1},

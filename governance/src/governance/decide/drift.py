@@ -16,7 +16,7 @@ Source:
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -136,7 +136,7 @@ def watch(
     rule: DriftRule,
     *,
     side: Side = Side.BOTH,
-    learned_from: Sequence[float] | None = None,
+    learned_from: Iterable[Figure] | None = None,
 ) -> Drift:
     """Say whether a figure has drifted.
 
@@ -147,10 +147,11 @@ def watch(
         learned_from: Figures that teach the level; by default the first ones watched.
     """
     ordered = _one_per_time(figures)[-MAX_WINDOWS:]
-    taught = learned_from
-    if taught is None:
+    if learned_from is None:
         taught = [f.value for f in ordered[: rule.learned_windows]]
         ordered = ordered[rule.learned_windows :]
+    else:
+        taught = [f.value for f in _one_per_time(learned_from)]
     if len(taught) < rule.learned_windows:
         return Learning(len(taught))
     level = math.fsum(taught) / len(taught)

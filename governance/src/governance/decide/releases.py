@@ -269,7 +269,7 @@ def roll_back(
         raise PreconditionFailedError(
             f"{model.name} {model.version} is not active", hint="see `twinmesh model list`"
         )
-    before = next((m for m in others if _precedes(m, model)), None)
+    before = predecessor(model, others)
     if before is None or before.state in _ENDED:
         gone = f"{before.version} before it is {before.state}" if before else "none came before it"
         raise PreconditionFailedError(
@@ -283,6 +283,11 @@ def roll_back(
         ended = model.until(now)
     ended = replace(ended, state=ModelState.APPROVED)
     return Released(ended, (ended, again))
+
+
+def predecessor(model: ModelVersion, others: Iterable[ModelVersion]) -> ModelVersion | None:
+    """Return the version that decided before one that is active, whatever became of it."""
+    return next((other for other in others if _precedes(other, model)), None)
 
 
 def _precedes(other: ModelVersion, model: ModelVersion) -> bool:

@@ -2,5 +2,6 @@
 
 from governance.events.consumption import ConsumptionReports
 from governance.events.derivations import DerivationConsumer
+from governance.events.measurements import MeasurementConsumer
 
-__all__ = ["ConsumptionReports", "DerivationConsumer"]
+__all__ = ["ConsumptionReports", "DerivationConsumer", "MeasurementConsumer"]

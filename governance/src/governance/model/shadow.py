@@ -1,15 +1,28 @@
 """How model versions do on live events: what twins measured, window by window."""
 
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from governance.model.contracts import Version
+from governance.model.releases import ModelName
 from twinmesh_sdk.core.errors import InvalidInputError
+from twinmesh_sdk.core.ids import AssetId, Tenant, TypedId
 
 LARGEST_ERROR: Final = 1e12
 MAX_PAIRS: Final = 10_000_000
+MAX_CHALLENGERS: Final = 8
+
+
+class RetrainingId(TypedId):
+    """A request to retrain."""
+
+    __slots__ = ()
+    pattern = re.compile(r"rtr_[0-9a-f]{32}")
 
 
 class Missing(StrEnum):
@@ -51,7 +64,7 @@ class Comparison:
     """A challenger and the champion on the same rows of one asset, in one window of plant time.
 
     Attributes:
-        pairs: Rows that both judged healthy.
+        pairs: Rows that both judged healthy; with none the window shows no gain.
         champion_error: Mean squared error over these rows, in the champion's own healthy spreads.
         challenger_error: The same of the challenger, in the champion's spreads too.
         judged: Rows on which both gave a verdict.
@@ -73,8 +86,8 @@ class Comparison:
         for error in (self.champion_error, self.challenger_error):
             if not 0.0 <= error <= LARGEST_ERROR:
                 raise InvalidInputError(f"an error lies between 0 and {LARGEST_ERROR:g}")
-        if not 0 < self.pairs <= self.judged <= MAX_PAIRS:
-            raise InvalidInputError("a comparison has pairs, at most as many as rows judged")
+        if not 0 <= self.pairs <= self.judged <= MAX_PAIRS or not self.judged:
+            raise InvalidInputError("a comparison has rows judged, and at most as many pairs")
         if not 0 <= self.disagreements <= self.judged - self.pairs:
             raise InvalidInputError("a row judged healthy by both is no disagreement")
 
@@ -115,6 +128,92 @@ class Measurement:
             raise InvalidInputError("a measurement's figures must be finite")
         if abs(self.residual) > LARGEST_ERROR:
             raise InvalidInputError(f"a residual lies within {LARGEST_ERROR:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWindow:
+    """All that one twin measured on one asset in one window.
+
+    Attributes:
+        version: The active version throughout.
+        measurement: Of the active version.
+        challengers: Against the active version.
+    """
+
+    tenant: Tenant
+    model: ModelName
+    version: Version
+    asset: AssetId
+    configuration: str
+    measurement: Measurement
+    challengers: Mapping[Version, Comparison]
+
+    def __post_init__(self) -> None:
+        """Refuse what has no bound."""
+        if len(self.challengers) > MAX_CHALLENGERS or self.version in self.challengers:
+            raise InvalidInputError(f"a window has at most {MAX_CHALLENGERS} other versions")
+        if len(self.configuration) > 128:
+            raise InvalidInputError("a configuration version is named in 128 characters")
+
+
+class RulingKind(StrEnum):
+    """What was ruled about a version."""
+
+    PROMOTED = "PROMOTED"
+    REJECTED = "REJECTED"
+    ROLLED_BACK = "ROLLED_BACK"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the figures decided about a version: once, for good.
+
+    Attributes:
+        tenant: Whose figures decided.
+        against: The champion of a challenger; the version that decides again after a rollback.
+        tenure: Plant time at which the period began that it was judged in: the champion's, or its
+            own.
+        why: Names, see `Unfit` and `Fall`; of a ruling that was not carried out, what stood in the
+            way.
+        carried_out: Whether the versions were changed by it.
+        at: Plant time of the figure that decided.
+        recorded_at: Wall time.
+        figures: What was seen, by name.
+    """
+
+    tenant: Tenant
+    model: ModelName
+    version: Version
+    kind: RulingKind
+    against: Version
+    tenure: datetime
+    why: str
+    carried_out: bool
+    at: datetime
+    recorded_at: datetime
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingRequest:
+    """A version drifts: its author is asked for the next one.
+
+    Attributes:
+        tenure: Plant time from which the version decides; there is one request per tenure.
+        since: Plant time at which the drift began.
+        answered_by: The version that was submitted for it; None while none was.
+    """
+
+    id: RetrainingId
+    tenant: Tenant
+    model: ModelName
+    version: Version
+    tenure: datetime
+    since: datetime
+    noticed_at: datetime
+    recorded_at: datetime
+    sum: float
+    answered_by: Version | None = None
 
 
 def _check_window(start: datetime, end: datetime) -> None:

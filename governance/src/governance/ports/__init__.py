@@ -7,6 +7,7 @@ from governance.ports.lineage import LineageStore
 from governance.ports.noticeboard import Noticeboard
 from governance.ports.registry import Registry, Session
 from governance.ports.replicas import ReplicaBoard
+from governance.ports.shadows import ShadowStore
 
 __all__ = [
     "ArtefactStore",
@@ -17,4 +18,5 @@ __all__ = [
     "Registry",
     "ReplicaBoard",
     "Session",
+    "ShadowStore",
 ]

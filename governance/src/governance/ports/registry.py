@@ -14,6 +14,7 @@ from governance.ports.deployments import DeploymentSession
 from governance.ports.models import ModelSession
 from governance.ports.policies import PolicySession
 from governance.ports.retention import RetentionSession
+from governance.ports.shadows import RulingSession
 
 
 class Session(
@@ -25,6 +26,7 @@ class Session(
     RetentionSession,
     DeploymentSession,
     ChangeSession,
+    RulingSession,
     Protocol,
 ):
     """One transaction that excludes every other writer of governance, in all its replicas."""

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from strawberry.dataloader import DataLoader
 
+from governance.model.contracts import Version
 from governance.model.deployments import Deployment
 from governance.model.findings import Consumer
 from governance.model.lineage import Derived
 from governance.model.reality import Reality
+from governance.model.releases import ModelName
 from governance.usecases import (
     OverrideRefusals,
     ReadConsumers,
@@ -20,6 +22,7 @@ from governance.usecases import (
 from governance.usecases.consumers import Deprecated
 from governance.usecases.lineage import MAX_PER_ASSET
 from governance.usecases.reality import ReadReality
+from governance.usecases.shadows import ReadShadows, ShadowView
 from twinmesh_sdk.core.request import current_principal
 
 
@@ -42,6 +45,8 @@ class Context:
         watch: WatchReplicas,
         reality: ReadReality,
         changes: ContractChanges,
+        *,
+        shadows: ReadShadows,
     ) -> None:
         self.read = read
         self.overrides = changes.overrides
@@ -51,6 +56,8 @@ class Context:
         self.consumers: DataLoader[str, tuple[Consumer, ...]] = DataLoader(load_fn=self._consumers)
         self.lineage = lineage
         self.watch = watch
+        self.shadows = shadows
+        self.shadowed: DataLoader[tuple[str, str], ShadowView] = DataLoader(load_fn=self._shadowed)
         self.about: DataLoader[str, list[Derived]] = DataLoader(load_fn=self._about)
         self.standings: DataLoader[str, list[Reality]] = DataLoader(load_fn=self._standings)
         self._reality = reality
@@ -74,3 +81,10 @@ class Context:
     async def _standings(self, services: list[str]) -> Sequence[list[Reality]]:
         found = await self._reality(current_principal())
         return [[r for r in found if r.promise.service == service] for service in services]
+
+    async def _shadowed(self, versions: list[tuple[str, str]]) -> Sequence[ShadowView]:
+        principal = current_principal()
+        return [
+            await self.shadows.view(principal, ModelName(name), Version.parse(version))
+            for name, version in versions
+        ]

@@ -9,6 +9,7 @@ import strawberry
 from governance.model.contracts import Version
 from governance.model.releases import ModelState, ModelVersion
 from governance.subgraph.context import Context
+from governance.subgraph.shadows import DriftType, RulingType, ShadowType
 from twinmesh_sdk.core.request import current_principal
 from twinmesh_sdk.graphql import Connection, bounded, decode_cursor, encode_cursor, paged
 
@@ -67,6 +68,31 @@ class ModelType:
         description="Plant time at which its successor takes over; null while open."
     )
 
+    @strawberry.field(  # type: ignore[untyped-decorator]
+        description="How it does beside each active version of its scope, of the caller's tenant; "
+        "empty for what is no shadow."
+    )
+    async def shadow(self, info: strawberry.Info[Context, None]) -> list[ShadowType]:
+        """Return what figures say about a challenger."""
+        view = await info.context.shadowed.load((str(self.name), self.version))
+        return [ShadowType.of(champion, outcome) for champion, outcome in view.against]
+
+    @strawberry.field(  # type: ignore[untyped-decorator]
+        description="Whether it drifts, of the caller's tenant; null for what is not active."
+    )
+    async def drift(self, info: strawberry.Info[Context, None]) -> DriftType | None:
+        """Return whether an active version drifts."""
+        view = await info.context.shadowed.load((str(self.name), self.version))
+        return DriftType.of(*view.drift) if view.drift else None
+
+    @strawberry.field(  # type: ignore[untyped-decorator]
+        description="What figures of the caller's tenant decided about it, the oldest first."
+    )
+    async def rulings(self, info: strawberry.Info[Context, None]) -> list[RulingType]:
+        """Return the rulings."""
+        view = await info.context.shadowed.load((str(self.name), self.version))
+        return [RulingType.of(ruling) for ruling in view.rulings]
+
     @classmethod
     async def resolve_reference(
         cls, info: strawberry.Info[Context, None], name: strawberry.ID, version: str
@@ -116,6 +142,14 @@ class ModelType:
 @strawberry.type
 class ModelQuery:
     """What is asked about models."""
+
+    @strawberry.field(description="One version of a model; null when there is none.")  # type: ignore[untyped-decorator]
+    async def model(
+        self, info: strawberry.Info[Context, None], name: strawberry.ID, version: str
+    ) -> ModelType | None:
+        """Return one version."""
+        current_principal()
+        return await ModelType.resolve_reference(info, name, version)
 
     @strawberry.field(
         description="Model versions, newest first; of one model when named.", directives=[paged()]

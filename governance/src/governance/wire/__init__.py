@@ -34,6 +34,14 @@ from governance.wire.models import (
     scope_from_pb,
     signature_from_pb,
 )
+from governance.wire.shadows import (
+    drift_name,
+    drift_sum,
+    drift_to_pb,
+    report_to_pb,
+    retraining_to_pb,
+    ruling_to_pb,
+)
 from governance.wire.times import time_or_none
 
 __all__ = [
@@ -50,6 +58,9 @@ __all__ = [
     "deployment_to_pb",
     "deprecated_to_pb",
     "derived_to_pb",
+    "drift_name",
+    "drift_sum",
+    "drift_to_pb",
     "facts_from_json",
     "finding_to_pb",
     "head_to_pb",
@@ -64,6 +75,9 @@ __all__ = [
     "receipts_from_bytes",
     "recorded_to_pb",
     "report_from_bytes",
+    "report_to_pb",
+    "retraining_to_pb",
+    "ruling_to_pb",
     "scope_from_pb",
     "signature_from_pb",
     "time_or_none",

@@ -4,6 +4,7 @@ from governance.adapters.memory.audit import MemoryHeads, MemoryTrail
 from governance.adapters.memory.lineage import MemoryLineage
 from governance.adapters.memory.noticeboard import MemoryNoticeboard
 from governance.adapters.memory.registry import MemoryRegistry, MemorySession
+from governance.adapters.memory.shadows import MemoryShadows
 
 __all__ = [
     "MemoryHeads",
@@ -11,5 +12,6 @@ __all__ = [
     "MemoryNoticeboard",
     "MemoryRegistry",
     "MemorySession",
+    "MemoryShadows",
     "MemoryTrail",
 ]

@@ -12,6 +12,7 @@ from governance.adapters.memory.deployments import MemoryDeployments
 from governance.adapters.memory.models import MemoryModels
 from governance.adapters.memory.policies import MemoryPolicies
 from governance.adapters.memory.retention import MemoryRetention
+from governance.adapters.memory.shadows import MemoryRulings
 from governance.adapters.memory.state import Log, State
 from governance.decide.audit_leaf import opened
 from governance.model.audit import AuditEntry, LogName
@@ -28,6 +29,7 @@ class MemorySession(
     MemoryRetention,
     MemoryDeployments,
     MemoryChanges,
+    MemoryRulings,
 ):
     """See `Session`."""
 

@@ -12,6 +12,7 @@ from governance.model.deployments import Deployment
 from governance.model.policies import PolicySet
 from governance.model.releases import ModelVersion
 from governance.model.retention import Retention
+from governance.model.shadow import RetrainingId, RetrainingRequest, Ruling
 from twinmesh_sdk.core.events import Envelope
 
 
@@ -42,6 +43,8 @@ class State:
     deprecations: dict[tuple[str, str], Deprecation] = field(default_factory=dict)
     overrides: dict[str, Override] = field(default_factory=dict)
     announced: dict[str, Envelope] = field(default_factory=dict)
+    rulings: dict[tuple[object, ...], Ruling] = field(default_factory=dict)
+    retrainings: dict[RetrainingId, RetrainingRequest] = field(default_factory=dict)
 
     def copy(self) -> "State":
         """Return a copy that may be changed."""
@@ -59,6 +62,8 @@ class State:
             deprecations=dict(self.deprecations),
             overrides=dict(self.overrides),
             announced=dict(self.announced),
+            rulings=dict(self.rulings),
+            retrainings=dict(self.retrainings),
         )
 
 

@@ -17,6 +17,7 @@ from governance.adapters.postgres.deployments import PostgresDeployments
 from governance.adapters.postgres.models import PostgresModels
 from governance.adapters.postgres.policies import PostgresPolicies
 from governance.adapters.postgres.retention import PostgresRetention
+from governance.adapters.postgres.shadows import PostgresRulings
 from governance.adapters.postgres.transaction import with_deadlines
 from governance.decide.audit_leaf import opened
 from governance.model.audit import AuditEntry, LogName
@@ -36,6 +37,7 @@ class PostgresSession(
     PostgresRetention,
     PostgresDeployments,
     PostgresChanges,
+    PostgresRulings,
 ):
     """See `Session`: one transaction."""
 

@@ -18,8 +18,20 @@ from governance.adapters.rows.lineage import derived_of, derived_row, receipt_of
 from governance.adapters.rows.models import model_of, model_row
 from governance.adapters.rows.outbox import outbox_of, outbox_row
 from governance.adapters.rows.row import utc
+from governance.adapters.rows.shadows import (
+    comparison_of,
+    comparison_rows,
+    measurement_of,
+    measurement_row,
+    retraining_of,
+    retraining_row,
+    ruling_of,
+    ruling_row,
+)
 
 __all__ = [
+    "comparison_of",
+    "comparison_rows",
     "contract_of",
     "contract_row",
     "deployment_of",
@@ -28,6 +40,8 @@ __all__ = [
     "deprecation_row",
     "derived_of",
     "derived_row",
+    "measurement_of",
+    "measurement_row",
     "model_of",
     "model_row",
     "outbox_of",
@@ -37,6 +51,10 @@ __all__ = [
     "owner_of",
     "receipt_of",
     "receipt_row",
+    "retraining_of",
+    "retraining_row",
+    "ruling_of",
+    "ruling_row",
     "supergraph_of",
     "supergraph_row",
     "use_of",

@@ -12,20 +12,25 @@ from governance.adapters.tables.lineage import DERIVED, RECEIPT_REPORTS, RECEIPT
 from governance.adapters.tables.metadata import METADATA
 from governance.adapters.tables.models import MODELS
 from governance.adapters.tables.outbox import OUTBOX
+from governance.adapters.tables.shadows import COMPARISONS, MEASUREMENTS, RETRAININGS, RULINGS
 
 __all__ = [
     "CLIENT_OWNERS",
+    "COMPARISONS",
     "CONSUMPTION_REPORTS",
     "CONTRACTS",
     "CONTRACT_USES",
     "DEPLOYMENTS",
     "DEPRECATIONS",
     "DERIVED",
+    "MEASUREMENTS",
     "METADATA",
     "MODELS",
     "OUTBOX",
     "OVERRIDES",
     "RECEIPTS",
     "RECEIPT_REPORTS",
+    "RETRAININGS",
+    "RULINGS",
     "SUPERGRAPHS",
 ]

@@ -24,17 +24,22 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from twinmesh.governance.v1 import model_pb2 as twinmesh_dot_governance_dot_v1_dot_model__pb2
+from twinmesh.governance.v1 import shadow_pb2 as twinmesh_dot_governance_dot_v1_dot_shadow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)twinmesh/governance/v1/model_events.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"twinmesh/governance/v1/model.proto\"\x9d\x01\n\rModelRecalled\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0f\x61rtefact_digest\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0brecalled_by\x18\x05 \x01(\t\x12/\n\x0brecalled_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x0cModelLagging\x12\x31\n\x05\x61larm\x18\x01 \x01(\x0b\x32\".twinmesh.governance.v1.ModelAlarmb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)twinmesh/governance/v1/model_events.proto\x12\x16twinmesh.governance.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"twinmesh/governance/v1/model.proto\x1a#twinmesh/governance/v1/shadow.proto\"\x9d\x01\n\rModelRecalled\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0f\x61rtefact_digest\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0brecalled_by\x18\x05 \x01(\t\x12/\n\x0brecalled_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x0cModelLagging\x12\x31\n\x05\x61larm\x18\x01 \x01(\x0b\x32\".twinmesh.governance.v1.ModelAlarm\"A\n\nModelRuled\x12\x33\n\x06ruling\x18\x01 \x01(\x0b\x32#.twinmesh.governance.v1.ModelRuling\"J\n\x0cModelDrifted\x12:\n\x07request\x18\x01 \x01(\x0b\x32).twinmesh.governance.v1.RetrainingRequestb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinmesh.governance.v1.model_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELRECALLED']._serialized_start=139
-  _globals['_MODELRECALLED']._serialized_end=296
-  _globals['_MODELLAGGING']._serialized_start=298
-  _globals['_MODELLAGGING']._serialized_end=363
+  _globals['_MODELRECALLED']._serialized_start=176
+  _globals['_MODELRECALLED']._serialized_end=333
+  _globals['_MODELLAGGING']._serialized_start=335
+  _globals['_MODELLAGGING']._serialized_end=400
+  _globals['_MODELRULED']._serialized_start=402
+  _globals['_MODELRULED']._serialized_end=467
+  _globals['_MODELDRIFTED']._serialized_start=469
+  _globals['_MODELDRIFTED']._serialized_end=543
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from twinmesh.governance.v1 import model_pb2 as _model_pb2
+from twinmesh.governance.v1 import shadow_pb2 as _shadow_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -78,3 +79,47 @@ class ModelLagging(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelLagging: _TypeAlias = ModelLagging  # noqa: Y015
+
+@_typing.final
+class ModelRuled(_message.Message):
+    """governance.model.ruled.v1: figures of live events decided about a version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ruling(self) -> _shadow_pb2.ModelRuling: ...
+    def __init__(
+        self,
+        *,
+        ruling: _shadow_pb2.ModelRuling | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ruling", b"ruling"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ruling", b"ruling"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelRuled: _TypeAlias = ModelRuled  # noqa: Y015
+
+@_typing.final
+class ModelDrifted(_message.Message):
+    """governance.model.drifted.v1: a version drifts, and a retraining is asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _shadow_pb2.RetrainingRequest: ...
+    def __init__(
+        self,
+        *,
+        request: _shadow_pb2.RetrainingRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelDrifted: _TypeAlias = ModelDrifted  # noqa: Y015

@@ -1,0 +1,74 @@
+"""Where governance keeps how versions did on live events, and what was ruled about them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from governance.model.contracts import Version
+from governance.model.releases import ModelName
+from governance.model.shadow import (
+    Comparison,
+    MeasuredWindow,
+    Measurement,
+    RetrainingRequest,
+    Ruling,
+)
+from twinmesh_sdk.core.ids import Tenant
+
+
+class ShadowStore(Protocol):
+    """Windows that twins measured, apart from the registry: they arrive all the time."""
+
+    async def add(self, windows: Sequence[MeasuredWindow]) -> None:
+        """Keep windows; one that is held already changes nothing.
+
+        Raises:
+            UnavailableError: The store does not answer; safe to repeat.
+        """
+        ...
+
+    async def measured(self) -> list[tuple[Tenant, ModelName]]:
+        """Return whose models were measured."""
+        ...
+
+    async def comparisons(
+        self, tenant: Tenant, model: ModelName, challenger: Version, champion: Version
+    ) -> list[Comparison]:
+        """Return every comparison of a challenger with a champion, at most MAX_READ."""
+        ...
+
+    async def measurements(
+        self, tenant: Tenant, model: ModelName, version: Version, *, since: datetime
+    ) -> list[Measurement]:
+        """Return what was measured of a version from a plant time on, at most MAX_READ."""
+        ...
+
+    async def last_measurements(
+        self, tenant: Tenant, model: ModelName, version: Version, *, before: datetime, windows: int
+    ) -> list[Measurement]:
+        """Return what was measured of a version in the last windows before a plant time."""
+        ...
+
+    async def forget(self, *, before: datetime, limit: int) -> int:
+        """Forget windows recorded before a wall time."""
+        ...
+
+
+class RulingSession(Protocol):
+    """Rulings and requests to retrain, in a transaction."""
+
+    async def rulings(self, model: str | None = None) -> list[Ruling]:
+        """Return what was ruled, about one model or all."""
+        ...
+
+    async def save_ruling(self, ruling: Ruling) -> None:
+        """Keep a ruling, and tell its tenant beside the state."""
+        ...
+
+    async def retrainings(self, model: str | None = None) -> list[RetrainingRequest]:
+        """Return the requests to retrain, about one model or all, the newest first."""
+        ...
+
+    async def save_retraining(self, request: RetrainingRequest) -> None:
+        """Keep a request; when it is new, tell its tenant beside the state."""
+        ...
