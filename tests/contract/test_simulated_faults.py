@@ -5,6 +5,7 @@ import pytest
 from maintenance_twin.decide.align import Alignment
 from maintenance_twin.decide.evaluate import Context, Evaluation, Evaluator, WorkItemOpened
 from maintenance_twin.model.configuration import Configurations, Span
+from maintenance_twin.model.release import Releases
 from maintenance_twin.model.row import Reading
 from maintenance_twin.model.signal import Profile, Signal, role_of
 from maintenance_twin.model.tuning import DEFAULT, US
@@ -41,7 +42,7 @@ def opened(episode, pump):
     configurations = Configurations.of([Span(episode.start_us, OPEN_US, "cfg_" + "0" * 26)])
     evaluator = Evaluator(
         Evaluation(profile=PROFILE, configurations=configurations),
-        Context(Tenant("acme"), "1.0.0", DEFAULT),
+        Context(Tenant("acme"), Releases.always("1.0.0"), DEFAULT),
     )
     alignment = Alignment(
         names=tuple(signal.name for signal in PROFILE.signals),

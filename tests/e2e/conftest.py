@@ -63,6 +63,14 @@ def run_demo(state: Path, **variables: str) -> DemoRun:
     return DemoRun(process.returncode, report, err)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give whoever comes first the time that a whole run may take on a slow machine."""
+    runs = {"replayed", "simulated", "simulated_on_neo4j"}
+    for item in items:
+        if runs & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.timeout(RUN_S + 60))
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """Return the folder of recordings, or skip by name."""
