@@ -13,29 +13,35 @@ import click
 import httpx
 import orjson
 import uvicorn
-from graphql import GraphQLError, parse, validate
+from graphql import GraphQLError, parse, specified_rules, validate
 
 from twinmesh_cli import plain_gateway as plain
 from twinmesh_federation import (
     CompositionFailed,
+    CompositionIssue,
     Deadlines,
+    DeduplicatingClient,
     Engine,
     ExecutorOptions,
     HttpSubgraphClient,
     Limits,
     PlanError,
     Planner,
+    Resilience,
     ResilientClient,
     Subgraph,
+    SubgraphClient,
     Supergraph,
     SupergraphError,
     load_supergraph,
 )
 from twinmesh_federation import compose as compose_all
+from twinmesh_federation.execution.rules import SelectionsAreNotEmpty
 from twinmesh_federation.serving import (
     AutomaticDocuments,
     DocumentPolicy,
     ErrorMasking,
+    HeaderRulesError,
     ManifestError,
     RateLimit,
     read_manifest,
@@ -80,7 +86,10 @@ def compose(
         _print_json(_failure(result))
         sys.exit(1)
     if output is not None:
-        output.write_text(result.supergraph_sdl, encoding="utf-8")
+        try:
+            output.write_text(result.supergraph_sdl, encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
     if as_json:
         _print_json(
             {"errors": [], "output": str(output)}
@@ -111,7 +120,9 @@ def plan(
     supergraph = _load(supergraph_file)
     try:
         document = parse(_read(query_file))
-        invalid = validate(supergraph.api_schema, document)
+        invalid = validate(
+            supergraph.api_schema, document, [*specified_rules, SelectionsAreNotEmpty]
+        )
         if invalid:
             _refuse([(e.message, "GRAPHQL_VALIDATION_FAILED") for e in invalid])
         found = Planner(supergraph).plan(
@@ -145,6 +156,22 @@ def plan(
     help="Demand this bearer token of every GraphQL request.",
 )
 @click.option("--subgraph-timeout", default=10.0, show_default=True, help="Seconds per request.")
+@click.option(
+    "--deadline", multiple=True, metavar="SUBGRAPH=SECONDS", help="For one subgraph; repeatable."
+)
+@click.option(
+    "--attempts",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 10),
+    help="Requests per query to a subgraph that cannot be reached, the first included.",
+)
+@click.option("--forward-header", multiple=True, metavar="NAME", help="Send it on; repeatable.")
+@click.option(
+    "--share-requests",
+    is_flag=True,
+    help="Let equal queries under way, by the headers sent on, share one request.",
+)
 @click.option("--request-timeout", default=30.0, show_default=True, help="Seconds per operation.")
 @click.option("--introspection/--no-introspection", default=True, show_default=True)
 @click.option("--max-depth", default=32, show_default=True, type=click.IntRange(1))
@@ -176,6 +203,10 @@ def serve(  # noqa: PLR0917 - click passes by name
     host: str,
     token_file: Path | None,
     subgraph_timeout: float,
+    deadline: tuple[str, ...],
+    attempts: int,
+    forward_header: tuple[str, ...],
+    share_requests: bool,
     request_timeout: float,
     introspection: bool,
     max_depth: int,
@@ -204,7 +235,11 @@ def serve(  # noqa: PLR0917 - click passes by name
         _load(supergraph_file) if supergraph_file is not None else _composed(subgraphs_file)
     )
     options = ExecutorOptions(
-        deadlines=Deadlines(request_s=request_timeout, subgraph_s=subgraph_timeout),
+        deadlines=Deadlines(
+            request_s=request_timeout,
+            subgraph_s=subgraph_timeout,
+            by_subgraph=_deadlines(deadline, supergraph),
+        ),
         limits=Limits(
             depth=max_depth,
             aliases=max_aliases,
@@ -213,7 +248,16 @@ def serve(  # noqa: PLR0917 - click passes by name
         ),
         introspection=introspection,
     )
-    engine = Engine(ResilientClient(HttpSubgraphClient()), supergraph=supergraph, options=options)
+    try:
+        forwarded = plain.forwarding(forward_header)
+    except HeaderRulesError as error:
+        raise click.UsageError(f"--forward-header: {error}.") from error
+    client: SubgraphClient = ResilientClient(HttpSubgraphClient(), Resilience(attempts=attempts))
+    if share_requests:
+        client = DeduplicatingClient(client, sorted(forwarded.names))
+    engine = Engine(
+        client, supergraph=supergraph, options=options, hooks=plain.Forwarding(forwarded)
+    )
     door = plain.Door(
         token=None if token_file is None else _token(token_file),
         documents=_documents(persisted, safelist=safelist),
@@ -222,6 +266,7 @@ def serve(  # noqa: PLR0917 - click passes by name
         strict_csrf=strict_csrf,
         protocols=_protocols(subscriptions_by),
         masking=ErrorMasking() if mask_errors else None,
+        forwarded=forwarded,
     )
     uvicorn.run(
         plain.gateway(engine, door), host=host, port=port, log_level="warning", access_log=False,
@@ -253,11 +298,34 @@ def _protocols(items: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def _deadlines(given: tuple[str, ...], supergraph: Supergraph) -> dict[str, float]:
+    names = {graph.name for graph in supergraph.graphs.values()}
+    found: dict[str, float] = {}
+    for item in given:
+        name, _, seconds = item.partition("=")
+        try:
+            found[name] = float(seconds)
+        except ValueError:
+            raise click.UsageError(f"--deadline {item!r} is not SUBGRAPH=SECONDS.") from None
+        if name not in names:
+            raise click.UsageError(f"--deadline: no subgraph {name!r}; there are {sorted(names)}.")
+        if not 0 < found[name] < float("inf"):
+            raise click.UsageError(f"--deadline {item!r} needs seconds above 0.")
+    return found
+
+
 def _compose_batch(path: Path) -> None:
     """Compose line by line; the answer to each is one line, in order."""
-    out = sys.stdout.buffer
-    gc.freeze()
+    thresholds = gc.get_threshold()
     gc.set_threshold(100_000, 20, 20)  # parsed documents have no cycles; one line's are soon gone
+    try:
+        _compose_lines(path)
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+def _compose_lines(path: Path) -> None:
+    out = sys.stdout.buffer
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
@@ -292,25 +360,32 @@ def _subgraph(item: str) -> Subgraph:
     if not separator or not name or not source:
         raise click.UsageError(f"{item!r} is not NAME=FILE_OR_URL.")
     if source.startswith(("http://", "https://")):
-        return Subgraph(name, source, _fetch_sdl(source))
+        return Subgraph(name, source, _fetch_sdl(name, source))
     path = Path(source)
     if not path.is_file():
         raise click.UsageError(f"{source} is neither a file nor a URL.")
     return Subgraph(name, f"http://{name}/graphql", _read(path))
 
 
-def _fetch_sdl(url: str) -> str:
-
+def _fetch_sdl(name: str, url: str) -> str:
+    """Ask a running subgraph for its SDL; without it there is nothing to compose."""
     try:
         response = httpx.post(
             url, json={"query": _SDL_QUERY}, timeout=FETCH_TIMEOUT_S, follow_redirects=False
         )
         sdl = response.json()["data"]["_service"]["sdl"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise click.ClickException(f"{url} did not tell its SDL: {error}") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        _untold(name, f"{url} did not tell its SDL: {error or type(error).__name__}")
     if not isinstance(sdl, str) or len(sdl) > MAX_INPUT_BYTES:
-        raise click.ClickException(f"{url} did not tell its SDL.")
+        _untold(name, f"{url} did not tell its SDL.")
     return sdl
+
+
+def _untold(name: str, message: str) -> NoReturn:
+    hint = "Start the subgraph, or give its SDL as a file; _service { sdl } must be answered."
+    issue = CompositionIssue("SUBGRAPH_UNREACHABLE", message, (name,), "", hint)
+    _print_json({"errors": [issue.to_json()]})
+    sys.exit(1)
 
 
 def _read(path: Path) -> str:

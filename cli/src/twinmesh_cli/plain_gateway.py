@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from twinmesh_federation import Engine, GraphQLRequest
+from twinmesh_federation import Engine, ExecutionHooks, GraphQLRequest
 from twinmesh_federation.http import (
     GraphQLHandler,
     RefusedRequest,
@@ -27,6 +27,7 @@ from twinmesh_federation.serving import (
 )
 from twinmesh_federation.serving.cors import cors
 from twinmesh_federation.serving.pipeline import Pipeline
+from twinmesh_federation.serving.propagation import HeaderRules
 from twinmesh_federation.subscriptions import AiohttpSubscriptionClient, Subscriptions
 
 MAX_MESSAGE_BYTES: Final = 2 * 1024 * 1024
@@ -40,6 +41,7 @@ class Door:
         token: The bearer token demanded; None demands none.
         origins: Origins of pages that may ask.
         protocols: "ws" or "sse" by subgraph, for its events.
+        forwarded: Headers that go on; the engine's hooks are `Forwarding` by the same rules.
     """
 
     token: str | None = None
@@ -49,6 +51,27 @@ class Door:
     strict_csrf: bool = False
     protocols: Mapping[str, str] = field(default_factory=dict)
     masking: ErrorMasking | None = None
+    forwarded: HeaderRules = field(default_factory=HeaderRules)
+
+
+class Forwarding(ExecutionHooks):
+    """Sends headers of the client's request on; the request's context is those that rules read."""
+
+    def __init__(self, rules: HeaderRules) -> None:
+        self._rules = rules
+
+    def headers(self, context: object, service: str) -> Mapping[str, str]:
+        """See `ExecutionHooks.headers`."""
+        return self._rules.headers(context if isinstance(context, dict) else {}, service)
+
+
+def forwarding(names: Iterable[str]) -> HeaderRules:
+    """Return rules that send the named headers on to every subgraph.
+
+    Raises:
+        HeaderRulesError: A name is none, or names a header that the gateway sets itself.
+    """
+    return HeaderRules.of({"name": name} for name in names)
 
 
 def gateway(engine: Engine, door: Door) -> Starlette:
@@ -56,11 +79,12 @@ def gateway(engine: Engine, door: Door) -> Starlette:
     limiter = None if door.rate is None else RateLimiter(door.rate)
     check = None if door.token is None else _bearer_check(door.token)
 
-    def context(connection: HTTPConnection, _request: GraphQLRequest) -> None:
+    def context(connection: HTTPConnection, _request: GraphQLRequest) -> dict[str, str]:
         if check is not None and not isinstance(connection, WebSocket):
             check(connection.headers.get("authorization", ""))
         if limiter is not None:
             limiter.take(connection.client.host if connection.client else "")
+        return door.forwarded.kept(connection.headers)
 
     def connect(_socket: WebSocket, payload: dict[str, Any]) -> None:
         if check is not None:
@@ -70,7 +94,7 @@ def gateway(engine: Engine, door: Door) -> Starlette:
     subscriptions = Subscriptions(engine, AiohttpSubscriptionClient(protocols=door.protocols))
     pipeline = Pipeline(
         engine,
-        context=context if check is not None or limiter is not None else None,
+        context=context if check or limiter or door.forwarded.names else None,
         documents=door.documents,
         masking=door.masking,
         subscriptions=subscriptions,

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from twinmesh_cli.main import cli
-from twinmesh_cli.plain_gateway import Door, gateway
+from twinmesh_cli.plain_gateway import Door, Forwarding, forwarding, gateway
 from twinmesh_federation import Engine, Subgraph, SubgraphResponse, compose
 from twinmesh_federation.serving import DocumentPolicy
 from twinmesh_federation.testing.servers import served
@@ -98,3 +98,23 @@ def test_serve_refuses_what_it_cannot_do(tmp_path, options, message):
     )
     assert result.exit_code != 0
     assert message in result.output
+
+
+async def test_named_headers_go_on_and_no_others():
+    seen = []
+
+    class Echo(Hello):
+        async def send(self, request):
+            seen.append(dict(request.headers))
+            return await super().send(request)
+
+    rules = forwarding(["x-tenant", "Authorization"])
+    supergraph = compose([Subgraph("a", "http://a", "type Query { hello: String }")]).supergraph
+    engine = Engine(Echo(), supergraph=supergraph, hooks=Forwarding(rules))
+    transport = httpx.ASGITransport(app=gateway(engine, Door(forwarded=rules)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as http:
+        sent = {"x-tenant": "acme", "authorization": "Bearer t", "x-other": "no"}
+        assert (await http.post("/graphql", json=QUERY, headers=sent)).status_code == 200
+        assert (await http.post("/graphql", json=QUERY)).status_code == 200
+
+    assert seen == [{"x-tenant": "acme", "authorization": "Bearer t"}, {}]

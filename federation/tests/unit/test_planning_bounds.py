@@ -1,6 +1,8 @@
 """Large supergraphs and hostile operations: bounds that hold, and plans that are made once."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from graphql import parse
@@ -15,6 +17,9 @@ from twinmesh_federation import (
     Planner,
 )
 from twinmesh_federation.execution.executor import INLINE_PLAN_CHARS
+from twinmesh_federation.planning.build import MAX_PLACED, MAX_STEPS
+from twinmesh_federation.planning.decision import MAX_DECISIONS, MAX_SECONDS
+from twinmesh_federation.planning.operation import MAX_SELECTIONS
 from twinmesh_federation.testing import LocalSubgraphs
 from twinmesh_federation.testing.scenario import composed
 
@@ -127,3 +132,17 @@ def test_only_so_many_plans_are_kept():
 
     assert planner.plan(documents[2]) is plans[2]
     assert planner.recall(planner.key(documents[0])) is None
+
+
+def test_the_reference_tells_the_bounds_that_are_in_force():
+    text = (Path(__file__).parents[3] / "docs/reference/federation.md").read_text()
+    rows = dict(re.findall(r"^\| ([a-z ]+?) \| ([\d ]+?) \|", text, re.MULTILINE))
+
+    assert {name: int(figure.replace(" ", "")) for name, figure in rows.items()} == {
+        "selections after fragments are expanded": MAX_SELECTIONS,
+        "decisions while planning": MAX_DECISIONS,
+        "seconds of planning": MAX_SECONDS,
+        "fetches of a plan": MAX_STEPS,
+        "fields over all fetches": MAX_PLACED,
+    }
+    assert f"over {INLINE_PLAN_CHARS // 1000} 000" in text.replace("\n", " ")

@@ -118,6 +118,14 @@ class ResilientClient:
 
 
 @dataclass(slots=True)
+class _Shared:
+    """A request under way, and whether more than one waits for it."""
+
+    answer: asyncio.Future[SubgraphResponse]
+    by_several: bool = False
+
+
+@dataclass(slots=True)
 class DeduplicatingClient:
     """Lets equal queries that are under way at the same time share one request.
 
@@ -127,9 +135,9 @@ class DeduplicatingClient:
 
     inner: SubgraphClient
     headers: Iterable[str]
-    _under_way: dict[
-        tuple[str, bytes, tuple[str | None, ...]], asyncio.Future[SubgraphResponse]
-    ] = field(default_factory=dict)
+    _under_way: dict[tuple[str, bytes, tuple[str | None, ...]], _Shared] = field(
+        default_factory=dict
+    )
 
     async def send(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient.send`."""
@@ -140,13 +148,15 @@ class DeduplicatingClient:
             request.body,
             tuple(request.headers.get(name) for name in self.headers),
         )
-        known = self._under_way.get(key)
-        if known is not None:
-            return _copied(await self._wait(known, request))
-        mine = asyncio.ensure_future(self.inner.send(request))
-        self._under_way[key] = mine
-        mine.add_done_callback(lambda _: self._under_way.pop(key, None))
-        return _copied(await self._wait(mine, request))
+        shared = self._under_way.get(key)
+        if shared is None:
+            answer = asyncio.ensure_future(self.inner.send(request))
+            shared = self._under_way[key] = _Shared(answer)
+            answer.add_done_callback(lambda _: self._under_way.pop(key, None))
+        else:
+            shared.by_several = True
+        response = await self._wait(shared.answer, request)
+        return _copied(response) if shared.by_several else response
 
     @staticmethod
     async def _wait(
