@@ -130,7 +130,7 @@ def derived(now):
     return make
 
 
-async def test_announcements_in_any_order_end_with_the_newest(store, derived):
+async def test_numbered_versions_in_any_order_end_with_the_newest(store, derived):
     told = [derived(1), derived(2, OutputState.ENDED), derived(3, OutputState.WITHDRAWN)]
     for number, order in enumerate(itertools.permutations(told)):
         tenant = Tenant(f"t{number}")
@@ -141,6 +141,19 @@ async def test_announcements_in_any_order_end_with_the_newest(store, derived):
         assert await store.derived(tenant, MODEL, "1.0.0", [OutputState.OPEN], limit=9) == []
         (held,) = await store.derived(tenant, MODEL, "1.0.0", list(OutputState), limit=9)
         assert held.state is OutputState.WITHDRAWN
+
+
+async def test_what_stands_until_replaced_is_replaced_by_what_is_said_next(store, derived):
+    told = [
+        derived(9, OutputState.STANDING),
+        derived(5, OutputState.STANDING, model_version="2.0.0"),
+    ]
+    await store.put_derived(told)
+    await store.put_derived(told)
+
+    assert await store.derived(ACME, MODEL, "1.0.0", [OutputState.STANDING], limit=9) == []
+    (held,) = await store.derived(ACME, MODEL, "2.0.0", [OutputState.STANDING], limit=9)
+    assert held.output.version == 5
 
 
 async def test_open_decisions_come_first_and_what_ended_is_no_impact(store, derived, who):

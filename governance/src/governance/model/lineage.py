@@ -85,6 +85,14 @@ class Derived:
     derivation: Derivation
     at: datetime
 
+    def replaces(self, held: "Derived") -> bool:
+        """Tell whether this, announced later, stands in the place of what is held.
+
+        What has numbered versions is replaced by a later one only. What stands until it is
+        replaced is, by whatever is said next: a correction may let it begin earlier.
+        """
+        return self.output.version >= held.output.version or held.state is OutputState.STANDING
+
     @property
     def state(self) -> OutputState:
         """Where it stands."""

@@ -36,7 +36,7 @@ class LineageStore(Protocol):
         ...
 
     async def put_derived(self, derived: Sequence[Derived]) -> None:
-        """Keep outputs as announced; one that is older than what is held changes nothing.
+        """Keep outputs as announced, in this order; see `Derived.replaces`.
 
         Raises:
             UnavailableError: The store does not answer; safe to repeat.

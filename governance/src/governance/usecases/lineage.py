@@ -47,7 +47,7 @@ class RecordReceipts:
 
 
 class RecordDerived:
-    """Keep what twins announce to have derived; in any order, and again, it ends the same."""
+    """Keep what twins announce to have derived; the same announcements again end the same."""
 
     def __init__(self, store: LineageStore) -> None:
         self._store = store

@@ -57,7 +57,7 @@ class MemoryLineage:
         for one in derived:
             key = (str(one.tenant), one.output.type, one.output.id)
             held = self._derived.get(key)
-            if held is None or one.output.version >= held.output.version:
+            if held is None or one.replaces(held):
                 self._derived[key] = one
 
     async def derived(

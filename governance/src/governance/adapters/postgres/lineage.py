@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, delete, func, select, tuple_
+from sqlalchemy import and_, case, delete, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as SqlTimeoutError
@@ -84,7 +84,7 @@ class PostgresLineage:
         for one in derived:
             key = (str(one.tenant), one.output.type, one.output.id)
             held = newest.get(key)
-            if held is None or one.output.version >= held.output.version:
+            if held is None or one.replaces(held):
                 newest[key] = one
         values = [
             {**rows.derived_row(newest[key]), "announced_at": func.now()} for key in sorted(newest)
@@ -97,7 +97,10 @@ class PostgresLineage:
                     fresh.on_conflict_do_update(
                         index_elements=list(DERIVED.primary_key.columns),
                         set_=changed,
-                        where=fresh.excluded.output_version >= DERIVED.c.output_version,
+                        where=or_(
+                            fresh.excluded.output_version >= DERIVED.c.output_version,
+                            DERIVED.c.state == str(OutputState.STANDING),
+                        ),
                     )
                 )
 

@@ -71,7 +71,7 @@ def _of_state(told: events_pb2.StateChanged) -> Derivation:
     version = moment_us(told.effective_at)
     return Derivation(
         Output(CONDITION, told.asset_id, version, MODEL_NAME, told.model_version),
-        OutputState.STANDING if told.model_version else OutputState.ENDED,
+        OutputState.STANDING,
         told.configuration_version,
         told.inputs_digest,
     )
