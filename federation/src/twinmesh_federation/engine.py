@@ -118,7 +118,7 @@ class Engine:
         with self._current as executor:
             return await executor.execute(request, context=context)
 
-    def open(
+    async def open(
         self, request: GraphQLRequest, *, context: object = None
     ) -> OpenedSubscription | ExecutionResult:
         """Plan a subscription on the supergraph in force; an `ExecutionResult` refuses it."""
@@ -130,7 +130,7 @@ class Engine:
             return prepared
         if prepared.kind != "subscription":
             return request_error("This is no subscription.", "BAD_REQUEST")
-        source = version.executor.open(prepared, request.variables, context=context)
+        source = await version.executor.open(prepared, request.variables, context=context)
         return (
             source if isinstance(source, ExecutionResult) else OpenedSubscription(source, version)
         )

@@ -258,7 +258,7 @@ class Executor:
         await run.run()
         return self._finish(prepared, plan, coerced, run)
 
-    def open(
+    async def open(
         self,
         prepared: PreparedOperation,
         variables: Mapping[str, Any],
@@ -270,7 +270,7 @@ class Executor:
         if isinstance(coerced, ExecutionResult):
             return coerced
         try:
-            plan = self.plan(prepared, context)
+            plan = await self._planned(prepared, context)
         except PlanError as error:
             return _unplanned(error)
         self._hooks.on_plan(context, plan)

@@ -145,7 +145,7 @@ class _Stream:
         return await self._complete(self._context, _now(result))
 
     async def _events(self) -> AsyncGenerator[ExecutionResult]:
-        opened = self._engine.open(self._request, context=self._context)
+        opened = await self._engine.open(self._request, context=self._context)
         if isinstance(opened, ExecutionResult):
             yield await self._ended(opened)
             return
@@ -163,7 +163,7 @@ class _Stream:
                     yield await self._complete(context, opened.answer(arrived, context=context))
                     continue
                 # Another supergraph is in force: follow it, without a gap in the events.
-                again = self._engine.open(self._request, context=self._context)
+                again = await self._engine.open(self._request, context=self._context)
                 if isinstance(again, ExecutionResult):
                     yield await self._ended(again)
                     return
