@@ -210,7 +210,9 @@ def build(settings: GovernanceSettings) -> TwinService:
         await registry.ping()
 
     service.add_worker("keep published", keep_published)
-    reports = ConsumptionReports(service.nats, RecordConsumption(registry), RecordReceipts(lineage))
+    reports = ConsumptionReports(
+        service.nats, RecordConsumption(registry, service.clock), RecordReceipts(lineage)
+    )
     service.add_worker("consumption reports", reports.run)
     derivations = DerivationConsumer(service.nats, RecordDerived(lineage))
     service.add_worker("derivations", derivations.run)

@@ -13,6 +13,7 @@ from twinmesh_sdk.adapters.nats.cloudevents import headers_of
 from twinmesh_sdk.core.consumption import Derivation, Output, OutputState
 from twinmesh_sdk.core.events import Envelope, EventType, subject_of
 from twinmesh_sdk.core.ids import Tenant
+from twinmesh_sdk.testing.clock import SimulatedClock
 from twinmesh_sdk.wire import timestamp
 
 pytestmark = pytest.mark.stack
@@ -59,7 +60,9 @@ def report(now, sequence, coordinate="Pump.state"):
 async def test_a_report_counts_once_and_an_unreadable_one_holds_nothing_up(bus, now):
     registry = MemoryRegistry()
     lineage = MemoryLineage()
-    reports = ConsumptionReports(bus, RecordConsumption(registry), RecordReceipts(lineage))
+    reports = ConsumptionReports(
+        bus, RecordConsumption(registry, SimulatedClock(now)), RecordReceipts(lineage)
+    )
     reading = asyncio.create_task(reports.run())
     try:
         await bus.js.publish("use.acme.gateway", report(now, 1))

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from governance.adapters.memory import MemoryRegistry
@@ -170,15 +172,17 @@ async def test_writers_take_turns(registry, contract):
             mesh = await session.mesh()
             held = mesh.contracts[0]
             await asyncio.sleep(0)
-            count = int(held.pushed_by) + 1
-            await session.save_contracts([replace(held, pushed_by=str(count))])
+            await session.save_contracts([at(held, int(held.bundle.subgraph_url[9:]) + 1)])
+
+    def at(held, number):
+        return replace(held, bundle=replace(held.bundle, subgraph_url=f"http://a/{number}"))
 
     async with registry.exclusive() as session:
-        await session.save_contracts([replace(contract, pushed_by="0")])
+        await session.save_contracts([at(contract, 0)])
     await asyncio.gather(*(bump() for _ in range(8)))
     mesh, _ = await registry.read()
 
-    assert mesh.contracts[0].pushed_by == "8"
+    assert mesh.contracts[0].bundle.subgraph_url == "http://a/8"
 
 
 async def test_the_audit_log_counts_without_gaps_and_shows_a_tenant_only_its_own(registry, now):
@@ -374,3 +378,20 @@ async def test_what_is_announced_waits_once_for_the_relay(engine, now):
     assert waiting.envelope.type == "governance.contract.deprecated.v1"
     assert (message.client, message.team, message.coordinate) == ("erp-app", "Finance", "Pump.a")
     assert await outbox.pending(10) == []
+
+
+@pytest.mark.stack
+async def test_the_store_lets_nobody_change_or_remove_a_registered_contract(
+    engine, contract, bundle
+):
+    other = replace(contract, bundle=bundle(sdl="type Query { b: Int }"))
+    async with PostgresRegistry(engine).exclusive() as session:
+        await session.save_contracts([contract])
+        await session.save_contracts([contract.now(ContractState.SUPERSEDED)])
+
+    with pytest.raises(UnavailableError):
+        async with PostgresRegistry(engine).exclusive() as session:
+            await session.save_contracts([other])
+    with pytest.raises(DBAPIError, match="never changes"):
+        async with engine.begin() as connection:
+            await connection.execute(text("DELETE FROM contracts"))

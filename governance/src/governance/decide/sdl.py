@@ -24,6 +24,7 @@ from graphql import (
 from twinmesh_sdk.core.errors import InvalidInputError
 
 MAX_TOKENS: Final = 50_000
+_COMMENT: Final = re.compile(r"#[^\n]*")
 
 
 @lru_cache(maxsize=64)
@@ -50,7 +51,7 @@ def schema_of(sdl: str) -> GraphQLSchema:
     Raises:
         InvalidInputError: The SDL refers to types that it does not define.
     """
-    if not sdl.strip():
+    if not _COMMENT.sub("", sdl).strip():
         return GraphQLSchema()
     document = parse_sdl(sdl)
     defined = {_name(d) for d in document.definitions if not _is_extension(d)}

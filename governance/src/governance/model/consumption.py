@@ -62,6 +62,10 @@ class Use:
         """The service's name where the client is one; else the client."""
         return self.client.removeprefix("svc-")
 
+    def not_after(self, now: datetime) -> Self:
+        """Return this use with no time in the future."""
+        return replace(self, first_at=min(self.first_at, now), last_at=min(self.last_at, now))
+
     def joined(self, other: Self) -> Self:
         """Return both as one."""
         return replace(

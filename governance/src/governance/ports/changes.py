@@ -19,7 +19,7 @@ class ChangeSession(Protocol):
         ...
 
     async def overrides(self, *, unexpired_at: datetime | None = None) -> list[Override]:
-        """Return overrides, the newest first; only unexpired ones when a time is given."""
+        """Return at most 1000 overrides, the newest first; unexpired ones when a time is given."""
         ...
 
     async def save_override(self, override: Override) -> None:

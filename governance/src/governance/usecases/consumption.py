@@ -17,8 +17,9 @@ MAX_USES: Final = 1_000_000
 class RecordConsumption:
     """Count a report, once however often it arrives."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
+        self._clock = clock
 
     async def __call__(self, report: Report) -> bool:
         """Add a report to what is known; False when it was counted before.
@@ -26,10 +27,13 @@ class RecordConsumption:
         Raises:
             UnavailableError: The store does not answer; ask again.
         """
+        now = self._clock.wall_now()
+        # A clock that is ahead must not keep a use alive after the last one.
+        uses = [use.not_after(now) for use in report.uses]
         async with self._registry.consumption() as session:
             if not await session.first_time(report):
                 return False
-            await session.add_uses(report.tenant, report.uses)
+            await session.add_uses(report.tenant, uses)
         return True
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import delete, desc, select
 from sqlalchemy.dialects.postgresql import insert
@@ -11,6 +12,8 @@ from governance.adapters.postgres.transaction import Transaction
 from governance.adapters.tables import DEPRECATIONS, OUTBOX, OVERRIDES
 from governance.model.changes import Deprecation, Override, UsedPartDeprecated
 from governance.wire.announcements import envelope_of
+
+MAX_OVERRIDES: Final = 1_000
 
 
 class PostgresChanges(Transaction):
@@ -33,7 +36,8 @@ class PostgresChanges(Transaction):
 
     async def overrides(self, *, unexpired_at: datetime | None = None) -> list[Override]:
         """See `ChangeSession.overrides`."""
-        query = select(OVERRIDES).order_by(desc(OVERRIDES.c.requested_at), OVERRIDES.c.id)
+        newest = (desc(OVERRIDES.c.requested_at), OVERRIDES.c.id)
+        query = select(OVERRIDES).order_by(*newest).limit(MAX_OVERRIDES)
         if unexpired_at is not None:
             query = query.where(OVERRIDES.c.expires_at > unexpired_at)
         found = (await self.connection.execute(query)).mappings().all()
