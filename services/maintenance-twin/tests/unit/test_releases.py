@@ -17,6 +17,7 @@ from maintenance_twin.model.tuning import DEFAULT, US
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.times import OPEN_US
+from twinmesh_sdk.core.trust import Reason
 
 TENANT = Tenant("acme")
 START_US = 1_767_225_600_000_000
@@ -93,6 +94,7 @@ def test_a_change_of_configuration_ends_the_scope_until_a_version_names_it(made_
     facts, _ = run(made_skid(effects=()), scoped, spans=spans)
     last = conditions(facts)[-1]
     assert (last.state, last.from_us) == (State.UNKNOWN, at(500))
+    assert last.reasons == (Reason("CONFIGURATION_NOT_TESTED", NEXT, "1.0.0"),)
 
     both = Releases((*scoped.releases, Release("1.1.0", 0, configurations=frozenset({NEXT}))))
     facts, _ = run(made_skid(effects=()), both, spans=spans)

@@ -195,7 +195,8 @@ class Evaluator:
         at.last_us = row.t_us
         if release is None:
             at.unjudged_us = at.unjudged_us or row.t_us
-            self._become(State.UNKNOWN, row.t_us, Reason("MODEL_NOT_ACTIVE"))
+            why = self._context.models.abstention(row.t_us, span.configuration_id)
+            self._become(State.UNKNOWN, row.t_us, why)
         elif (beyond := self._beyond(row, release)) is not None:
             self._cannot_judge(row.t_us, Reason("OUTSIDE_ENVELOPE", beyond))
         elif mode is None:

@@ -5,6 +5,7 @@ from typing import Self
 
 from maintenance_twin.model.tuning import Tuning
 from twinmesh_sdk.core.times import OPEN_US
+from twinmesh_sdk.core.trust import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,14 @@ class Releases:
             ):
                 return release
         return None
+
+    def abstention(self, t_us: int, configuration_id: str) -> Reason:
+        """Return why none decides at a plant time.
+
+        A version that is in force, but was tested with other configuration versions only, is named:
+        a change of configuration has ended its scope until one with a new back-test is active.
+        """
+        for release in self.releases:
+            if release.from_us <= t_us < release.to_us:
+                return Reason("CONFIGURATION_NOT_TESTED", configuration_id, release.version)
+        return Reason("MODEL_NOT_ACTIVE")

@@ -216,8 +216,10 @@ class ReadConditions:
         releases = self._release.releases_for(twin.profile.asset_class)
         span = twin.evaluation.span
         configuration_id = span.configuration_id if span else NO_CONFIGURATION
-        if releases is None or releases.at(inputs.as_of_us, configuration_id) is None:
+        if releases is None:
             unfit += (Reason("MODEL_NOT_ACTIVE"),)
+        elif releases.at(inputs.as_of_us, configuration_id) is None:
+            unfit += (releases.abstention(inputs.as_of_us, configuration_id),)
         condition = effective(held.value, stale=unfit) or held.value
         trust = replace(
             trust.because(*condition.reasons),
