@@ -203,12 +203,15 @@ async def test_the_version_effective_at_plant_time_decides(kit, mesh):
 
 async def test_a_version_that_nobody_vouches_for_decides_nothing(kit, mesh):
     await mesh.release_model(signed=False)
-    await mesh.set_clock(700, clock=CLOCK)
+    await mesh.set_clock(1500, clock=CLOCK)
     async with mesh.service() as door:
-        await mesh.send(kit.plant(700, 9999))
-        await asyncio.sleep(2.0)
+        await mesh.send(kit.plant(1500, 800))
+        await processed(kit, door, "UNKNOWN")
 
-        assert await door.maintenance() is None
+        held = await door.maintenance()
+        assert "MODEL_NOT_ACTIVE" in {r["code"] for r in held["reasons"]}
+        assert held["modelVersion"] == ""
+        assert await door.items() == []
 
 
 async def test_a_recall_withdraws_what_is_open_and_lets_another_version_go_on(kit, mesh):

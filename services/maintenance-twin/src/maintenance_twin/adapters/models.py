@@ -3,8 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -18,7 +17,8 @@ from twinmesh_sdk.core.times import OPEN_US, to_us
 
 log = logging.getLogger(__name__)
 
-RETRY_S: Final = 1.0
+FIRST_RETRY_S: Final = 1.0
+LAST_RETRY_S: Final = 60.0
 MAX_ARTEFACT_BYTES: Final = 64 * 1024
 _CONSTANTS: Final = {field.name: field.type for field in fields(Tuning)}
 
@@ -50,8 +50,10 @@ class SnapshotModelRelease:
     """A `ModelRelease` on the watched snapshot.
 
     A version takes part once its artefact was fetched, is the one that was approved, and governance
-    vouches for it. A release that is limited to sites is passed over: this twin does not know where
-    an asset stands, and a model abstains where it cannot tell that it holds.
+    vouches for it. One of which that cannot be said decides nothing: in its periods the twin
+    abstains, and what other versions decide goes on. A release that is limited to sites is passed
+    over: this twin does not know where an asset stands, and a model abstains where it cannot tell
+    that it holds.
 
     Args:
         overrides: Constants that the operator of this process has set; they win.
@@ -64,6 +66,7 @@ class SnapshotModelRelease:
         self._bus = bus
         self._overrides = dict(overrides)
         self._tunings: dict[tuple[str, str], Tuning] = {}
+        self._unfit: set[tuple[str, str]] = set()
         self._changed = asyncio.Event()
         models.on_change(self._changed.set)
 
@@ -73,20 +76,15 @@ class SnapshotModelRelease:
         if not schedule and not self._models.recalled(MODEL_NAME):
             return None
         wanted = [each for each in schedule if self._concerns(each, asset_class)]
-        if any((each.version, each.digest) not in self._tunings for each in wanted):
+        known = self._tunings.keys() | self._unfit
+        if any((each.version, each.digest) not in known for each in wanted):
             return None
-        return Releases(tuple(self._release(each) for each in wanted))
+        return self._loaded(wanted)
 
     def shadows_for(self, asset_class: str) -> Releases:
         """See `ModelRelease.shadows_for`."""
-        return Releases(
-            tuple(
-                self._release(each)
-                for each in self._models.shadows(MODEL_NAME)
-                if self._concerns(each, asset_class)
-                and (each.version, each.digest) in self._tunings
-            )
-        )
+        shadows = self._models.shadows(MODEL_NAME)
+        return self._loaded(each for each in shadows if self._concerns(each, asset_class))
 
     def is_recalled(self, version: str) -> bool:
         """See `ModelRelease.is_recalled`."""
@@ -94,11 +92,15 @@ class SnapshotModelRelease:
 
     async def keep_loaded(self) -> None:
         """Fetch the artefacts of what is released, until cancelled."""
+        pause = FIRST_RETRY_S
         while True:
             self._changed.clear()
             whole = await self.load()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), None if whole else RETRY_S)
+            try:
+                await asyncio.wait_for(self._changed.wait(), None if whole else pause)
+                pause = FIRST_RETRY_S
+            except TimeoutError:
+                pause = min(pause * 2, LAST_RETRY_S)
 
     async def load(self) -> bool:
         """Fetch what is missing; False when something could not be had."""
@@ -107,18 +109,30 @@ class SnapshotModelRelease:
             key = (each.version, each.digest)
             if key in self._tunings or self.is_recalled(each.version):
                 continue
+            public_key = self._models.public_key()
             try:
-                public_key = self._models.public_key()
                 data = await load_artefact(self._bus, each, public_key=public_key)
                 self._tunings[key] = replace(tuning_of(data), **self._overrides)
+                self._unfit.discard(key)
                 log.info("model version is loaded", extra={"version": each.version})
             except TwinError as error:
                 whole = False
+                if public_key and not error.retryable:
+                    self._unfit.add(key)
                 log.error(
                     "model version is not loaded",
                     extra={"version": each.version, "error": str(error)},
                 )
         return whole
+
+    def _loaded(self, listed: Iterable[ActiveModel]) -> Releases:
+        return Releases(
+            tuple(
+                self._release(each)
+                for each in listed
+                if (each.version, each.digest) in self._tunings
+            )
+        )
 
     def _concerns(self, each: ActiveModel, asset_class: str) -> bool:
         classes = _names(each.scope, "asset_classes")
