@@ -16,7 +16,12 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from twinmesh_federation.engine import Engine
-from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, request_error
+from twinmesh_federation.execution.result import (
+    ExecutionResult,
+    GraphQLRequest,
+    encode,
+    request_error,
+)
 from twinmesh_federation.serving.csrf import CsrfPolicy
 from twinmesh_federation.serving.event_stream import EVENT_STREAM, EventStreamResponse
 from twinmesh_federation.serving.pipeline import ContextFactory, Finish, Pipeline
@@ -209,7 +214,7 @@ def encoded(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Encode a result."""
-    body = orjson.dumps(result.to_json())
+    body = encode(result)
     return Response(
         body,
         status_code=status,

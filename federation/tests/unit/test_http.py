@@ -1,9 +1,14 @@
 """The Starlette handler: methods, media types, bounds, refusals."""
 
+import json
+
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twinmesh_federation import Engine, Subgraph, SubgraphResponse, compose
+from twinmesh_federation.execution.limits import nests_deeper
 from twinmesh_federation.http import (
     GRAPHQL_RESPONSE,
     GraphQLHandler,
@@ -129,3 +134,42 @@ async def test_health_says_whether_a_supergraph_is_in_force():
         assert (await http.get("/healthz")).status_code == 503
         unready = await http.post("/graphql", json={"query": "{ hello }"})
     assert unready.status_code == 503
+
+
+class Deep:
+    """A subgraph whose scalar nests as deep as JSON is read."""
+
+    async def send(self, request):
+        assert request.body
+        return SubgraphResponse({"any": json.loads("[" * 400 + "]" * 400)})
+
+    async def close(self):
+        pass
+
+
+async def test_json_that_nests_too_deeply_is_refused_both_ways():
+    sdl = "scalar Any type Query { any(of: Any): Any }"
+    supergraph = compose([Subgraph("a", "http://a", sdl)]).supergraph
+    engine = Engine(Deep(), supergraph=supergraph)
+    app = application(engine, GraphQLHandler(engine))
+    query = "query ($of: Any) { any(of: $of) }"
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as http:
+        codes = []
+        for depth in (5, 400):
+            of = "[" * depth + "]" * depth
+            body = f'{{"query": "{query}", "variables": {{"of": {of}}}}}'
+            headers = {"content-type": "application/json"}
+            answer = await http.post("/graphql", content=body, headers=headers)
+            codes.append(answer.json()["errors"][0]["extensions"]["code"])
+    assert codes == ["BAD_RESPONSE", "LIMIT_EXCEEDED"]
+
+
+@given(st.recursive(st.integers(), lambda inner: st.lists(inner, max_size=3), max_leaves=20))
+def test_depth_is_counted_as_brackets_nest(value):
+    depth, deepest = 0, 0
+    for character in json.dumps(value):
+        depth += {"[": 1, "]": -1}.get(character, 0)
+        deepest = max(deepest, depth)
+    assert not nests_deeper(value, deepest)
+    assert deepest == 0 or nests_deeper(value, deepest - 1)

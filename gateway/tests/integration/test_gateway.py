@@ -171,7 +171,7 @@ async def test_limits_are_refused_with_code_and_figures(front):
         assert status == 200
         assert "data" not in body
     _, tokens, _ = await gateway.ask("{ " + "assets { id } " * 40 + "}")
-    assert tokens["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
+    assert tokens["errors"][0]["extensions"]["limit"] == "tokens"
     _, introspection, _ = await gateway.ask("{ __schema { __typename } }")
     assert introspection["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
     _, fine, _ = await gateway.ask("{ assets { id } }")

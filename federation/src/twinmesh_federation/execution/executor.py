@@ -29,7 +29,7 @@ from twinmesh_federation.execution.access import AccessRules
 from twinmesh_federation.execution.client import SubgraphClient, SubgraphResponse
 from twinmesh_federation.execution.cost import CostModel, SlicingError
 from twinmesh_federation.execution.hooks import ExecutionHooks
-from twinmesh_federation.execution.limits import ExceededLimit, Limits, broken_limit
+from twinmesh_federation.execution.limits import ExceededLimit, Limits, broken_limit, nests_deeper
 from twinmesh_federation.execution.projection import Projection
 from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest, request_error
 from twinmesh_federation.execution.rules import SelectionsAreNotEmpty
@@ -42,6 +42,7 @@ DEFAULT_DOCUMENT_CACHE: Final = 1_000
 MAX_VALIDATION_ERRORS: Final = 20
 MAX_PROJECTIONS_PER_PLAN: Final = 64
 MAX_DENIED_ERRORS: Final = 100
+MAX_VALUE_DEPTH: Final = 100
 INLINE_PLAN_CHARS: Final = 4_000
 """Longer documents are planned in a thread, so that others are answered meanwhile."""
 MAX_PLANNING_BESIDE: Final = 2
@@ -142,6 +143,8 @@ class Executor:
         try:
             document = parse(query, max_tokens=limits.tokens)
         except GraphQLSyntaxError as error:
+            if "more than" in error.message and "tokens" in error.message:
+                return _exceeded(ExceededLimit("tokens", limits.tokens + 1, limits.tokens))
             code = (
                 "LIMIT_EXCEEDED" if "Parsing aborted" in error.message else "GRAPHQL_PARSE_FAILED"
             )
@@ -384,6 +387,9 @@ class Executor:
         )
         if isinstance(coerced, list):
             return _errors(coerced, "BAD_USER_INPUT")
+        if any(nests_deeper(value, MAX_VALUE_DEPTH) for value in variables.values()):
+            # A custom scalar takes anything, but no more than can be sent on.
+            return _exceeded(ExceededLimit("variable_depth", MAX_VALUE_DEPTH + 1, MAX_VALUE_DEPTH))
         given = {
             d.variable.name.value: variables[d.variable.name.value]
             for d in definitions

@@ -56,9 +56,7 @@ class ExceededLimit:
 
     def __str__(self) -> str:
         what = self.limit.replace("_", " ")
-        if self.limit.endswith("cost"):
-            return f"Operation's {what} is {self.found:g}, at most {self.allowed:g}."
-        return f"Operation has too many {what}: {self.found:g}, at most {self.allowed:g}."
+        return f"Operation exceeds a limit: {what} {self.found:g}, at most {self.allowed:g}."
 
     def as_extensions(self) -> dict[str, object]:
         """Return the figures for an error's `extensions`."""
@@ -120,3 +118,17 @@ def broken_limit(
         if found > allowed:
             return ExceededLimit(what, found, allowed)
     return None
+
+
+def nests_deeper(value: object, depth: int) -> bool:
+    """Tell whether JSON nests deeper than `depth` objects and lists."""
+    waiting: list[tuple[object, int]] = [(value, depth)]
+    while waiting:
+        part, left = waiting.pop()
+        if not isinstance(part, (dict, list)):
+            continue
+        if left == 0:
+            return True
+        below = part.values() if isinstance(part, dict) else part
+        waiting += [(inner, left - 1) for inner in below if isinstance(inner, (dict, list))]
+    return False

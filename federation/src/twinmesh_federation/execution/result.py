@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 
 class SubgraphStatus(StrEnum):
     """How a subgraph did in one request; the worst of its fetches."""
@@ -97,3 +99,12 @@ def request_error(message: str, code: str, **extra: Any) -> ExecutionResult:  # 
     """Answer a request that was not executed."""
     error: dict[str, Any] = {"message": message, "extensions": {"code": code, **extra}}
     return ExecutionResult(errors=[error], has_data=False)
+
+
+def encode(result: ExecutionResult) -> bytes:
+    """Return an answer as JSON; one that a subgraph nested too deeply to encode is an error."""
+    try:
+        return orjson.dumps(result.to_json())
+    except TypeError:
+        failure = request_error("The answer nests too deeply to be encoded.", "BAD_RESPONSE")
+        return orjson.dumps(failure.to_json())

@@ -6,11 +6,10 @@ import asyncio
 from contextlib import aclosing, suppress
 from typing import Final
 
-import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from twinmesh_federation.execution.result import GraphQLRequest
+from twinmesh_federation.execution.result import GraphQLRequest, encode
 from twinmesh_federation.serving.pipeline import Admitted, Pipeline
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -58,8 +57,7 @@ class EventStreamResponse(Response):
         results = self._pipeline.results(self._request, self._admitted)
         async with aclosing(results):
             async for result in results:
-                data = orjson.dumps(result.to_json())
-                await self._send(send, b"event: next\ndata: " + data + b"\n\n")
+                await self._send(send, b"event: next\ndata: " + encode(result) + b"\n\n")
         await self._send(send, b"event: complete\ndata: \n\n")
 
     async def _keep_alive(self, send: Send) -> None:

@@ -16,7 +16,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from twinmesh_federation.execution.result import ExecutionResult
+from twinmesh_federation.execution.result import ExecutionResult, encode
 from twinmesh_federation.serving.csrf import CsrfPolicy
 from twinmesh_federation.serving.pipeline import Pipeline
 from twinmesh_federation.serving.refusal import RefusedRequest
@@ -255,7 +255,7 @@ class _Connection:
         results = self._pipeline.results(asked, admitted)
         async with aclosing(results):
             async for result in results:
-                await self._send(_message(operation_id, result))
+                await self._send_text(_next(operation_id, result))
                 if not result.has_data:
                     return
         await self._send({"id": operation_id, "type": "complete"})
@@ -277,7 +277,9 @@ class _Connection:
                 await self._send({"type": "ping"})
 
     async def _send(self, message: dict[str, Any]) -> None:
-        text = orjson.dumps(message).decode()
+        await self._send_text(orjson.dumps(message).decode())
+
+    async def _send_text(self, text: str) -> None:
         try:
             async with self._sending, asyncio.timeout(self._pipeline.stream_limits.send_s):
                 await self._socket.send_text(text)
@@ -288,10 +290,11 @@ class _Connection:
             raise WebSocketDisconnect(1006) from error
 
 
-def _message(operation_id: str, result: ExecutionResult) -> dict[str, Any]:
-    if result.has_data:
-        return {"id": operation_id, "type": "next", "payload": result.to_json()}
-    return {"id": operation_id, "type": "error", "payload": result.errors}
+def _next(operation_id: str, result: ExecutionResult) -> str:
+    kind = "next" if result.has_data else "error"
+    payload = encode(result) if result.has_data else orjson.dumps(result.errors)
+    identity = orjson.dumps(operation_id)
+    return (b'{"id":%b,"type":"%b","payload":%b}' % (identity, kind.encode(), payload)).decode()
 
 
 def _short(reason: str) -> str:
