@@ -49,6 +49,8 @@ from twinmesh_federation.serving import (
 
 MAX_INPUT_BYTES: Final = 64 * 1024 * 1024
 FETCH_TIMEOUT_S: Final = 10.0
+PATIENCE_S: Final = 1.0
+"""A plain gateway would rather ask once than early; in the mesh, some subgraph may hang."""
 _SDL_QUERY: Final = "{ _service { sdl } }"
 
 
@@ -239,6 +241,7 @@ def serve(  # noqa: PLR0917 - click passes by name
             request_s=request_timeout,
             subgraph_s=subgraph_timeout,
             by_subgraph=_deadlines(deadline, supergraph),
+            patience_s=PATIENCE_S,
         ),
         limits=Limits(
             depth=max_depth,

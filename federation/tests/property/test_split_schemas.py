@@ -747,42 +747,93 @@ class Labels(ExecutionHooks):
         return self.labels
 
 
+class Asked:
+    """One world with an operation on it: what the monolith says, and how to ask the federation."""
+
+    def __init__(self, seed):
+        self.world = World(seed)
+        graphs = self.world.all_graphs()
+        self.subgraphs = [Subgraph(g, f"http://{g}", self.world.subgraph(g)) for g in graphs]
+        self.labels = frozenset({LABEL}) if seed % 2 else frozenset()
+        self.query = None
+        composition = compose(self.subgraphs)
+        if isinstance(composition, CompositionFailed):
+            codes = {e.code for e in composition.errors}
+            told = (composition.errors, [s.sdl for s in self.subgraphs])
+            assert codes <= {"SATISFIABILITY_ERROR"}, told
+            return
+        self.supergraph = composition.supergraph
+        drawn = random_operation(self.world, self.supergraph, seed)
+        if drawn is not None:
+            self.query, self.document, self.variables = drawn
+            self.told = (seed, self.query, self.variables, [s.sdl for s in self.subgraphs])
+            self.expected = self.monolith()
+
+    def monolith(self):
+        expected = execute_sync(
+            self.supergraph.api_schema,
+            self.document,
+            root_value={},
+            variable_values=self.variables,
+            field_resolver=lambda source, info, **args: self.world.resolve(
+                source, info.field_name, args
+            ),
+            type_resolver=lambda source, _info, _type: source[0],
+        )
+        assert not expected.errors, (expected.errors, self.query)
+        return expected.data
+
+    def federated(self, failing=frozenset()):
+        locals_ = {
+            g: StrictSubgraph(self.world, g, self.labels).local() for g in self.world.all_graphs()
+        }
+        client = LocalSubgraphs({g: s for g, s in locals_.items() if g not in failing})
+        options = ExecutorOptions(limits=Limits(aliases=10_000))
+        executor = Executor(self.supergraph, client, hooks=Labels(self.labels), options=options)
+        request = GraphQLRequest(self.query, variables=self.variables)
+        return asyncio.run(executor.execute(request))
+
+
 def check(seed):
     """Compare one world's federated answer with the monolith's."""
-    world = World(seed)
-    subgraphs = [Subgraph(g, f"http://{g}", world.subgraph(g)) for g in world.all_graphs()]
-    composition = compose(subgraphs)
-    if isinstance(composition, CompositionFailed):
-        codes = {e.code for e in composition.errors}
-        assert codes <= {"SATISFIABILITY_ERROR"}, (composition.errors, [s.sdl for s in subgraphs])
-        return "unsatisfiable"
-    supergraph = composition.supergraph
-    drawn = random_operation(world, supergraph, seed)
-    if drawn is None:
-        return "invalid"
-    query, document, variables = drawn
-    expected = execute_sync(
-        supergraph.api_schema,
-        document,
-        root_value={},
-        variable_values=variables,
-        field_resolver=lambda source, info, **args: world.resolve(source, info.field_name, args),
-        type_resolver=lambda source, _info, _type: source[0],
-    )
-    assert not expected.errors, (expected.errors, query)
-    labels = frozenset({LABEL}) if seed % 2 else frozenset()
-    client = LocalSubgraphs(
-        {g: StrictSubgraph(world, g, labels).local() for g in world.all_graphs()}
-    )
-    options = ExecutorOptions(limits=Limits(aliases=10_000))
-    executor = Executor(supergraph, client, hooks=Labels(labels), options=options)
-
-    result = asyncio.run(executor.execute(GraphQLRequest(query, variables=variables)))
-
-    told = (seed, query, variables, [s.sdl for s in subgraphs])
-    assert not result.errors, (result.errors, *told)
-    assert result.data == expected.data, told
+    asked = Asked(seed)
+    if asked.query is None:
+        return "none"
+    result = asked.federated()
+    assert not result.errors, (result.errors, *asked.told)
+    assert result.data == asked.expected, asked.told
     return "equal"
+
+
+def check_failing(seed):
+    """Fail one subgraph: what is lost is null where the types allow it, and told with its path."""
+    asked = Asked(seed)
+    if asked.query is None:
+        return "none"
+    down = random.Random(seed).choice(asked.world.all_graphs())
+    result = asked.federated(frozenset({down}))
+    paths = [tuple(p for p in e.get("path") or () if isinstance(p, str)) for e in result.errors]
+    lost = list(missing(asked.expected, result.data, ()))
+    for path in lost:
+        told = any(p[: len(path)] == path or path[: len(p)] == p for p in paths)
+        assert told, (path, result.errors, *asked.told)
+    return "lost" if lost else "unharmed"
+
+
+def missing(expected, found, path):
+    """Yield the paths of what is null though it should not be; anything else must be equal."""
+    if found is None and expected is not None:
+        yield path
+    elif isinstance(expected, dict):
+        assert list(found) == list(expected), path
+        for key, value in expected.items():
+            yield from missing(value, found[key], (*path, key))
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), path
+        for value, other in zip(expected, found, strict=True):
+            yield from missing(value, other, path)
+    else:
+        assert found == expected, path
 
 
 @settings(
@@ -793,3 +844,13 @@ def check(seed):
 @given(st.integers(min_value=0, max_value=2**32))
 def test_a_federated_answer_is_the_monoliths(seed):
     check(seed)
+
+
+@settings(
+    max_examples=EXAMPLES // 3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
+@given(st.integers(min_value=0, max_value=2**32))
+def test_a_subgraph_that_is_down_costs_only_what_rests_on_it(seed):
+    check_failing(seed)

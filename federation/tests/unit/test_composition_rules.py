@@ -157,6 +157,9 @@ def test_definitions_of_federation_directives_follow_the_specification(sdls, exp
     ("schema { query: Q } interface Q { x: Int }", {"INVALID_GRAPHQL"}),
     (QUERY + "union U = Int", {"INVALID_GRAPHQL"}),
     (QUERY + "scalar link__Import @key(fields: \"id\")", {"INVALID_GRAPHQL"}),
+    (QUERY + "input I { a: Int! @deprecated }", {"INVALID_GRAPHQL"}),
+    (QUERY + "input I { a: Int! = 1 @deprecated }", set()),
+    ("type Query { x(a: Int! @deprecated): Int }", {"INVALID_GRAPHQL"}),
     (QUERY + 'type T @key(fields: "") { a: Int }', {"KEY_INVALID_FIELDS"}),
     (QUERY + 'type T @key(fields: "zz id") { id: ID! @external b: Int }',
      {"KEY_INVALID_FIELDS", "EXTERNAL_UNUSED"}),
@@ -199,3 +202,44 @@ def test_every_version_of_the_specification_can_be_linked(minor):
     if later:
         header = f'{link}, import: ["@{later[0]}"])\n'
         assert codes(header=header, a=QUERY) == {"INVALID_LINK_DIRECTIVE_USAGE"}
+
+
+@pytest.mark.parametrize(
+    ("minor", "expected"), [(0, "INVALID_GRAPHQL"), (2, "INVALID_SHAREABLE_USAGE")]
+)
+def test_a_mark_that_stands_twice_is_refused_in_the_words_of_its_version(minor, expected):
+    link = f'extend schema @link(url: "https://specs.apollo.dev/federation/v2.{minor}", '
+    sdl = QUERY + "type T { id: ID! @shareable @shareable }"
+
+    assert codes(header=link + 'import: ["@shareable"])\n', a=sdl) == {expected}
+
+
+@table(
+    (("a: Int = 1", "a: Int = 1"), set()),
+    (("a: Int = 1", "a: Int = 2"), {"FIELD_ARGUMENT_DEFAULT_MISMATCH"}),
+    (("a: Int = 1", "a: Int"), set()),
+    (("a: Int", "b: Int"), set()),
+    (("a: Int", "a: ID"), {"FIELD_ARGUMENT_TYPE_MISMATCH"}),
+    (("a: [Int]", "a: [Int!]!"), set()),
+    (("a: Int!", "b: Int"), {"REQUIRED_ARGUMENT_MISSING_IN_SOME_SUBGRAPH"}),
+)
+def test_arguments_of_a_shared_field_are_what_all_can_take(sdls, expected):
+    first, second = (f"type Query {{ x({given}): Int @shareable }}" for given in sdls)
+
+    assert codes(a=first, b=second) == expected
+
+
+def test_a_default_that_not_all_have_is_nobodys():
+    sdls = (
+        "type Query { x(a: Int = 1): Int @shareable }",
+        "type Query { x(a: Int): Int @shareable }",
+    )
+    result = compose([Subgraph(n, "", V2 + s) for n, s in zip("ab", sdls, strict=True)])
+
+    assert result.supergraph.types["Query"].fields["x"].args["a"].default is None
+
+
+def test_a_key_selects_nothing_abstract():
+    sdl = QUERY + 'interface I { id: ID! } type T @key(fields: "i") { i: I }'
+
+    assert codes(a=sdl) == {"KEY_FIELDS_SELECT_INVALID_TYPE"}

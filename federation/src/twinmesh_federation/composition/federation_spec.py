@@ -16,6 +16,9 @@ MINOR_OF: Final = {
     "cost": 9, "listSize": 9, "cacheTag": 12,
 }  # fmt: skip
 
+SHAREABLE_REPEATS_SINCE: Final = 2
+"""The minor version from which @shareable may stand twice at one place."""
+
 V1_DIRECTIVES: Final = ("key", "requires", "provides", "external", "extends", "tag", "inaccessible")
 FIELD_SET_DIRECTIVES: Final = ("key", "requires", "provides")
 SPEC_TYPES: Final = frozenset(

@@ -24,6 +24,7 @@ class FieldSet:
     text: str
     selections: SelectionSetNode | None = None
     problems: list[tuple[str, str]] = field(default_factory=list)
+    for_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def read_field_set(applied: Applied, owner: TypeDef, schema: SubgraphSchema) -> 
             applied.args["fields"] = value
         else:
             return FieldSet("", None, [("INVALID_FIELDS_TYPE", "fields must be a string")])
-    found = FieldSet(value)
+    found = FieldSet(value, for_key=applied.name == "key")
     try:
         found.selections = parse_field_set_node(value)
     except (GraphQLError, ValueError, RecursionError) as error:
@@ -109,7 +110,9 @@ def _check_field(node: FieldNode, owner: TypeDef, schema: SubgraphSchema, found:
         kinds.OBJECT, kinds.INTERFACE, kinds.UNION,
     )  # fmt: skip
     if node.selection_set is None:
-        if composite:
+        # A key may not select what is abstract at all, which is told elsewhere.
+        abstract = target is not None and target.kind != kinds.OBJECT
+        if composite and not (found.for_key and abstract):
             found.problems.append(("INVALID_FIELDS", f"{owner.name}.{name} needs subselections"))
     elif not composite or target is None:
         found.problems.append(("INVALID_FIELDS", f"{owner.name}.{name} has no subfields"))

@@ -26,6 +26,7 @@ from graphql import (
 
 from twinmesh_federation.composition.federation_spec import (
     FIELD_SET_DIRECTIVES,
+    SHAREABLE_REPEATS_SINCE,
     V1_DIRECTIVES,
     definitions,
 )
@@ -197,6 +198,9 @@ class GraphQLRules:
         known = self._schema.types.get(_named(node.type))
         if known is not None and known.kind in (kinds.OBJECT, kinds.INTERFACE, kinds.UNION):
             self._say(f"The type of {where} must be an input type.")
+        required = isinstance(node.type, NonNullTypeNode) and node.default_value is None
+        if required and any(d.name.value == "deprecated" for d in node.directives or ()):
+            self._say(f"Required {where} cannot be deprecated.")
         if node.default_value is not None and not self._fits(node.default_value, node.type):
             self._say(f"Invalid default value {print_ast(node.default_value)} for {where}.")
 
@@ -223,7 +227,7 @@ class GraphQLRules:
                 continue
             if location not in {x.value for x in definition.locations}:
                 self._say(f"Directive '@{name}' may not be used on {location}.")
-            if name in seen and not definition.repeatable:
+            if name in seen and not self._is_repeatable(name, definition):
                 self._say(f"Directive '@{name}' can only be used once here.")
             seen.add(name)
             self._check_arguments(directive, definition)
@@ -244,6 +248,11 @@ class GraphQLRules:
             required = isinstance(expected.type, NonNullTypeNode) and not expected.default_value
             if required and argument not in given:
                 self._say(f"Directive '@{name}' needs argument {argument!r}.")
+
+    def _is_repeatable(self, local: str, definition: DirectiveDefinitionNode) -> bool:
+        name = federation_names(self._schema.links).get(local)
+        early = name == "shareable" and self._schema.links.minor < SHAREABLE_REPEATS_SINCE
+        return definition.repeatable and not early
 
     def _no_label(self) -> bool:
         return self._schema.links.minor < 7

@@ -68,11 +68,13 @@ def _narrower(first: TypeRef, second: TypeRef) -> TypeRef | None:
 
 
 def default_of(sources: Iterable[Argument]) -> tuple[str | None, bool]:
-    """Return the common default, and whether the definitions agree on it."""
+    """Return the common default, and whether no two definitions contradict each other.
+
+    There is none where some definitions have none.
+    """
     defaults = {s.default for s in sources}
-    if len(defaults) == 1:
-        return next(iter(defaults)), True
-    return next((d for d in defaults if d is not None), None), False
+    given = defaults - {None}
+    return (next(iter(given)) if len(defaults) == len(given) == 1 else None), len(given) < 2
 
 
 def merge_input_fields(

@@ -61,9 +61,9 @@ class Projection:
         self._by_type: dict[tuple[int, str], Complete] = {}
         self._kept: list[object] = []
         self._root = self._object(list(operation.selections), operation.root)
-        self._straight = StraightShapes(supergraph, self._collected, denied).compiled(
-            list(operation.selections), operation.root
-        )
+        self._straight = StraightShapes(
+            supergraph, self._collected, self._tells_types_apart, denied
+        ).compiled(list(operation.selections), operation.root)
 
     def shape(
         self, data: dict[str, Any], covered: frozenset[tuple[str, ...]]
@@ -224,7 +224,9 @@ class Projection:
             complete = by_type.get(name)  # type: ignore[arg-type]
             if complete is None:
                 if name is None or name == type_name:
-                    # An interface object, asked for nothing that tells its types apart.
+                    if self._tells_types_apart(selections):
+                        shaping.report(f"The run-time type of {type_name} is not known.")
+                        return INVALID
                     return self._interface_object(selections, type_name)(value, shaping)
                 if name not in possible or types[name].inaccessible:
                     shaping.report(f"{type_name} cannot be of run-time type {name!r}.")
@@ -233,6 +235,13 @@ class Projection:
             return complete(value, shaping)
 
         return complete_abstract
+
+    def _tells_types_apart(self, selections: list[Selection]) -> bool:
+        """Tell whether the answer depends on the run-time type of an object."""
+        return any(
+            self._holds(s) and (isinstance(s, Fragment) or s.name == "__typename")
+            for s in selections
+        )
 
     def _interface_object(self, selections: list[Selection], type_name: str) -> Complete:
         known = self._by_type.get((id(selections), type_name))

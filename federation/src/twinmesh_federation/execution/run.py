@@ -194,6 +194,8 @@ class PlanRun:
             if not lookups:
                 self._skip(fetch, item.entries)
                 return
+            if self._failed:
+                self._note_left_out(fetch, item.entries, lookups)
             body = self._entity_body(fetch, lookups)
         else:
             lookups = []
@@ -440,17 +442,45 @@ class PlanRun:
         self._report(
             fetch, SubgraphStatus.SKIPPED, 0.0, self._deadlines.of(fetch.service), "SKIPPED"
         )
-        message = f"subgraph {fetch.service} was not asked: {', '.join(causes)} did not answer"
-        extensions = {"code": "SKIPPED", "retryable": True, "serviceName": fetch.service}
         before = len(self.errors)
         for entry in entries:
-            keys = list(dict.fromkeys(k for c in entry.cases for k in c.keys))
-            for path in entry.paths:
-                first = next((at for _, at in located(self.data, path)), None)
-                for key in keys if first is not None else ():
-                    self._add_error(message, [*(first or ()), key], dict(extensions))
+            self._not_asked(fetch, entry, causes, frozenset())
         if len(self.errors) == before and not entries:
-            self._add_error(message, None, extensions)
+            self._add_error(*_unasked(fetch, causes, None))
+
+    def _note_left_out(
+        self, fetch: Fetch, entries: tuple[EntityEntry, ...], lookups: list[Lookup]
+    ) -> None:
+        """Report the objects that cannot be looked up because an earlier fetch failed."""
+        for entry in entries:
+            causes = sorted({self._failed[d] for d in entry.depends_on if d in self._failed})
+            if causes and holds(entry.conditions, self._variables):
+                asked = frozenset(
+                    id(found)
+                    for lookup in lookups
+                    if lookup.entry is entry
+                    for targets in lookup.targets
+                    for found in targets
+                )
+                self._not_asked(fetch, entry, causes, asked)
+
+    def _not_asked(
+        self, fetch: Fetch, entry: EntityEntry, causes: list[str], asked: frozenset[int]
+    ) -> None:
+        """Report what an entry would have brought, for the first object per path and case."""
+        for path in entry.paths:
+            left = [(f, at) for f, at in located(self.data, path) if id(f) not in asked]
+            for case in entry.cases:
+                first = next(
+                    (
+                        at
+                        for found, at in left
+                        if case.types is None or found.get("__typename") in case.types
+                    ),
+                    None,
+                )
+                for key in case.keys if first is not None else ():
+                    self._add_error(*_unasked(fetch, causes, [*(first or ()), key]))
 
     def _add_error(
         self, message: str, place: list[str | int] | None, extensions: dict[str, Any]
@@ -464,6 +494,13 @@ class PlanRun:
             error["path"] = place
         error["extensions"] = extensions
         self.errors.append(error)
+
+
+def _unasked(
+    fetch: Fetch, causes: list[str], place: list[str | int] | None
+) -> tuple[str, list[str | int] | None, dict[str, Any]]:
+    message = f"subgraph {fetch.service} was not asked: {', '.join(causes)} did not answer"
+    return message, place, {"code": "SKIPPED", "retryable": True, "serviceName": fetch.service}
 
 
 def _first_code(response: SubgraphResponse) -> str | None:

@@ -39,14 +39,20 @@ class StraightShapes:
 
     Args:
         collect: Gathers the fields of selections on an object type by response key.
+        apart: Tells whether selections on an abstract type depend on the run-time type.
         denied: (type, field) that are null whatever the subgraphs say.
     """
 
     def __init__(
-        self, supergraph: Supergraph, collect: Collect, denied: frozenset[tuple[str, str]]
+        self,
+        supergraph: Supergraph,
+        collect: Collect,
+        apart: Callable[[list[Selection]], bool],
+        denied: frozenset[tuple[str, str]],
     ) -> None:
         self._supergraph = supergraph
         self._collect = collect
+        self._apart = apart
         self._denied = denied
         self._names: dict[str, Any] = {"Amiss": Amiss, "identifier": identifier}
 
@@ -168,7 +174,9 @@ class StraightShapes:
             Amiss: It cannot be of that type.
         """
         if name is None or name == abstract:
-            # An interface object, asked for nothing that tells its types apart.
+            # An interface object; nobody said which of its types it is.
+            if self._apart(selections):
+                raise Amiss
             fields: list[Selection] = [
                 s for s in selections if isinstance(s, Field) and s.name != "__typename"
             ]
