@@ -214,7 +214,7 @@ def build(settings: GovernanceSettings) -> TwinService:
         service.nats, RecordConsumption(registry, service.clock), RecordReceipts(lineage)
     )
     service.add_worker("consumption reports", reports.run)
-    derivations = DerivationConsumer(service.nats, RecordDerived(lineage))
+    derivations = DerivationConsumer(service.nats, service.contracts, RecordDerived(lineage))
     service.add_worker("derivations", derivations.run)
     forget_lineage = ForgetLineage(
         lineage, service.clock, kept=timedelta(days=settings.receipts_kept_days)

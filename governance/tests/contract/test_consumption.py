@@ -1,6 +1,7 @@
 """Reports of consumption from the bus to the store."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -8,7 +9,7 @@ from governance.adapters.memory import MemoryLineage, MemoryRegistry
 from governance.events import ConsumptionReports, DerivationConsumer
 from governance.usecases import RecordConsumption, RecordDerived, RecordReceipts
 from twinmesh.governance.v1 import consumption_pb2 as pb
-from twinmesh_sdk.adapters.nats import MeshNats, ensure_streams
+from twinmesh_sdk.adapters.nats import ContractSnapshot, KvMirror, MeshNats, ensure_streams
 from twinmesh_sdk.adapters.nats.cloudevents import headers_of
 from twinmesh_sdk.core.consumption import Derivation, Output, OutputState
 from twinmesh_sdk.core.events import Envelope, EventType, subject_of
@@ -93,7 +94,7 @@ async def test_what_twins_announce_is_read_off_the_headers(bus, now):
             Output("WorkItem", "wki_1", version, "judge", "1.0.0"), state, "cfg_1", "sha256:00"
         )
         envelope = Envelope(
-            f"evt_{version}", KIND, "tester", ACME, "ast_1", now, b"x", derivation=derivation
+            f"evt_{version}", KIND, "says anything", ACME, "ast_1", now, b"x", derivation=derivation
         )
         return headers_of(envelope, dataschema="x#y", traceparent="")
 
@@ -104,7 +105,13 @@ async def test_what_twins_announce_is_read_off_the_headers(bus, now):
     await bus.js.publish(subject, b"x", headers={"ce-id": "no event"})
     await bus.js.publish(subject, b"x", headers=headers_of(plain, dataschema="x#y", traceparent=""))
     await bus.js.publish(subject, b"x", headers=event(2, OutputState.ENDED))
-    reading = asyncio.create_task(DerivationConsumer(bus, RecordDerived(lineage)).run())
+    contracts = KvMirror(bus, "contracts")
+    entry = {"type": KIND, "message": "x", "digests": ["y"], "service": "tester"}
+    await (await bus.kv("contracts")).put(f"event.{KIND}", json.dumps(entry).encode())
+    following = asyncio.create_task(contracts.run())
+    await contracts.wait_synced()
+    consumer = DerivationConsumer(bus, ContractSnapshot(contracts), RecordDerived(lineage))
+    reading = asyncio.create_task(consumer.run())
     try:
         held, until = [], asyncio.get_running_loop().time() + 20
         while not held and asyncio.get_running_loop().time() < until:
@@ -112,6 +119,7 @@ async def test_what_twins_announce_is_read_off_the_headers(bus, now):
             held = await lineage.derived(ACME, "judge", "1.0.0", [OutputState.ENDED], limit=9)
     finally:
         reading.cancel()
+        following.cancel()
 
     (one,) = held
     assert (one.service, one.subject, one.output.version) == ("tester", "ast_1", 2)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -154,6 +155,16 @@ async def test_what_stands_until_replaced_is_replaced_by_what_is_said_next(store
     assert await store.derived(ACME, MODEL, "1.0.0", [OutputState.STANDING], limit=9) == []
     (held,) = await store.derived(ACME, MODEL, "2.0.0", [OutputState.STANDING], limit=9)
     assert held.output.version == 5
+
+
+async def test_nobody_speaks_for_another_services_output(store, derived):
+    await store.put_derived([derived(1)])
+    forged = replace(derived(2, OutputState.ENDED), service="energy-twin")
+    await store.put_derived([forged])
+    await store.put_derived([derived(1), forged])
+
+    (held,) = await store.derived(ACME, MODEL, "1.0.0", list(OutputState), limit=9)
+    assert (held.service, held.state) == ("maintenance-twin", OutputState.OPEN)
 
 
 async def test_open_decisions_come_first_and_what_ended_is_no_impact(store, derived, who):

@@ -10,9 +10,14 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from governance import app
+from governance import app, wire
 from governance.settings import GovernanceSettings
-from twinmesh.governance.v1 import consumption_pb2, model_events_pb2, model_pb2
+from twinmesh.governance.v1 import (
+    consumption_pb2,
+    contract_pb2,
+    model_events_pb2,
+    model_pb2,
+)
 from twinmesh.governance.v1 import governance_service_pb2 as pb
 from twinmesh.governance.v1 import model_service_pb2 as model_pb
 from twinmesh.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
@@ -190,8 +195,22 @@ async def test_an_artefact_with_another_digest_is_refused(ask):
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.fixture
+async def announced(ask, bundle, protos):
+    """The contract under which a twin announces its work items."""
+    made = bundle(
+        "maintenance-twin",
+        descriptors=protos("twinmesh.maintenance.v1", WorkItemOpened=["work_item_id"]),
+        events=[(OPENED, "twinmesh.maintenance.v1.WorkItemOpened")],
+        protos=["twinmesh.maintenance.v1"],
+    )
+    request = pb.PushContractsRequest(bundles=[wire.bundle_to_pb(made)])
+    (outcome,) = (await ask("twinmesh-ci", "PushContracts", request)).outcomes
+    assert outcome.state == contract_pb2.CONTRACT_STATE_ACTIVE, outcome
+
+
 async def test_a_recall_tells_what_stands_and_waits_for_who_runs_it(
-    active, ask, bus, service, issuer
+    active, announced, ask, bus, service, issuer
 ):
     await announce(bus, item())
     report = consumption_pb2.ConsumptionReport(reporter="gateway", instance="i", sequence=1)

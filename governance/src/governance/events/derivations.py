@@ -13,7 +13,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from governance.model.lineage import Derived
 from governance.usecases.lineage import RecordDerived
-from twinmesh_sdk.adapters.nats import MeshNats
+from twinmesh_sdk.adapters.nats import ContractSnapshot, MeshNats
 from twinmesh_sdk.adapters.nats.cloudevents import envelope_of
 from twinmesh_sdk.core.errors import InvalidInputError, TwinError
 
@@ -33,11 +33,13 @@ class DerivationConsumer:
 
     An event that announces nothing derived is passed over, and so is one whose headers cannot be
     read: its consumers quarantine it. Repetition is harmless: the newest version of an output
-    stays.
+    stays. Who derived it is who owns the event's type, which credentials are bound to; an event of
+    a type that nobody has registered says nothing.
     """
 
-    def __init__(self, bus: MeshNats, record: RecordDerived) -> None:
+    def __init__(self, bus: MeshNats, contracts: ContractSnapshot, record: RecordDerived) -> None:
         self._bus = bus
+        self._contracts = contracts
         self._record = record
 
     async def run(self) -> None:
@@ -74,27 +76,30 @@ class DerivationConsumer:
                     # A server that lost the consumer answers with silence: look for it.
                     await self._bus.js.consumer_info(STREAM, DURABLE)
                 continue
-            if found := _derived(messages):
+            if found := self._derived(messages):
                 await self._record(found)
             await messages[-1].ack()
 
-
-def _derived(messages: Sequence[Msg]) -> list[Derived]:
-    found = []
-    for message in messages:
-        try:
-            event = envelope_of(message.subject, message.headers, b"")
-        except InvalidInputError as error:
-            log.warning("event is unreadable", extra={"error": str(error)})
-            continue
-        if event.derivation is not None:
+    def _derived(self, messages: Sequence[Msg]) -> list[Derived]:
+        found = []
+        for message in messages:
+            try:
+                event = envelope_of(message.subject, message.headers, b"")
+            except InvalidInputError as error:
+                log.warning("event is unreadable", extra={"error": str(error)})
+                continue
+            if event.derivation is None:
+                continue
+            if (registered := self._contracts.event_schema(event.type)) is None:
+                log.warning("event is of no registered type", extra={"event_type": event.type})
+                continue
             found.append(
                 Derived(
                     tenant=event.tenant,
-                    service=event.source,
+                    service=registered.service,
                     subject=event.subject,
                     derivation=event.derivation,
                     at=event.time,
                 )
             )
-    return found
+        return found

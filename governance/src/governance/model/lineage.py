@@ -89,8 +89,11 @@ class Derived:
         """Tell whether this, announced later, stands in the place of what is held.
 
         What has numbered versions is replaced by a later one only. What stands until it is
-        replaced is, by whatever is said next: a correction may let it begin earlier.
+        replaced is, by whatever is said next: a correction may let it begin earlier. Nobody speaks
+        for another service's output.
         """
+        if self.service != held.service:
+            return False
         return self.output.version >= held.output.version or held.state is OutputState.STANDING
 
     @property

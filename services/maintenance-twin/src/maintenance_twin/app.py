@@ -17,10 +17,11 @@ from maintenance_twin.events import (
     OnSignalDefined,
     OnVerdictChanged,
     ReadingsConsumer,
+    RecallFollower,
     WorkItemChanges,
 )
 from maintenance_twin.model.tuning import MODEL_NAME, Tuning
-from maintenance_twin.ports import TwinStore, Withdrawal
+from maintenance_twin.ports import TwinStore
 from maintenance_twin.settings import Settings
 from maintenance_twin.subgraph import Context, schema
 from maintenance_twin.usecases import (
@@ -141,7 +142,7 @@ def build(settings: Settings) -> TwinService:
     withdraw = WithdrawModel(store, bench)
     service.replica.runs(MODEL_NAME, store.tenants)
     service.add_worker("artefacts", release.keep_loaded)
-    service.add_worker("recalls", lambda: follow_recalls(service, store, withdraw))
+    service.add_worker("recalls", RecallFollower(service.models, service.replica, withdraw).run)
     service.add_worker("row log", lambda: prune_rows(store, service.clock, settings.rows_kept_days))
     return service
 
@@ -155,29 +156,6 @@ async def watch_silence(store: TwinStore, judge_silence: JudgeSilence) -> None:
         except TwinError as error:
             log.warning("silence cannot be judged", extra={"error": str(error)})
         await asyncio.sleep(LOOK_S)
-
-
-async def follow_recalls(service: TwinService, store: TwinStore, withdraw: WithdrawModel) -> None:
-    """Withdraw what governance has recalled, and say so: a recall waits for that word."""
-    changed, done = asyncio.Event(), await store.withdrawn()
-    service.models.on_change(changed.set)
-    for version in done:
-        await service.replica.withdrawn(MODEL_NAME, version)
-    while True:
-        changed.clear()
-        for recalled in service.models.recalled(MODEL_NAME):
-            if recalled.version in done:
-                continue
-            count = await withdraw(
-                Withdrawal(recalled.version, recalled.reason, to_us(recalled.recalled_at))
-            )
-            done.add(recalled.version)
-            log.warning(
-                "model version was recalled",
-                extra={"version": recalled.version, "assets": count, "reason": recalled.reason},
-            )
-            await service.replica.withdrawn(MODEL_NAME, recalled.version)
-        await changed.wait()
 
 
 async def prune_rows(store: TwinStore, clock: Clock, kept_days: float) -> None:

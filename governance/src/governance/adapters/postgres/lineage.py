@@ -97,9 +97,12 @@ class PostgresLineage:
                     fresh.on_conflict_do_update(
                         index_elements=list(DERIVED.primary_key.columns),
                         set_=changed,
-                        where=or_(
-                            fresh.excluded.output_version >= DERIVED.c.output_version,
-                            DERIVED.c.state == str(OutputState.STANDING),
+                        where=and_(
+                            fresh.excluded.service == DERIVED.c.service,
+                            or_(
+                                fresh.excluded.output_version >= DERIVED.c.output_version,
+                                DERIVED.c.state == str(OutputState.STANDING),
+                            ),
                         ),
                     )
                 )

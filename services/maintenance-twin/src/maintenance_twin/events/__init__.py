@@ -3,6 +3,7 @@
 from maintenance_twin.events.assets import OnConfigurationRecorded, OnSignalDefined
 from maintenance_twin.events.changes import MESSAGES as CHANGES
 from maintenance_twin.events.changes import WorkItemChanges
+from maintenance_twin.events.recalls import RecallFollower
 from maintenance_twin.events.telemetry import OnVerdictChanged, ReadingsConsumer
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "OnSignalDefined",
     "OnVerdictChanged",
     "ReadingsConsumer",
+    "RecallFollower",
     "WorkItemChanges",
 ]
