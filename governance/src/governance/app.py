@@ -211,7 +211,9 @@ def build(settings: GovernanceSettings) -> TwinService:
 
     service.add_worker("keep published", keep_published)
     reports = ConsumptionReports(
-        service.nats, RecordConsumption(registry, service.clock), RecordReceipts(lineage)
+        service.nats,
+        RecordConsumption(registry, service.clock, deprecation=_windows(settings).deprecation),
+        RecordReceipts(lineage),
     )
     service.add_worker("consumption reports", reports.run)
     derivations = DerivationConsumer(service.nats, service.contracts, RecordDerived(lineage))

@@ -241,7 +241,8 @@ async def test_uses_add_up_over_reports_and_tenants(registry, now):
     later = now + timedelta(hours=1)
     async with registry.consumption() as session:
         await session.add_uses("acme", [used(now), used(now, coordinate="Pump.since")])
-        await session.add_uses("acme", [used(later, count=3), used(now, client="svc-energy-twin")])
+        more = [used(later, count=3), used(now, client="svc-energy-twin")]
+        assert await session.add_uses("acme", more) == more[1:]
     async with registry.consumption() as session:
         await session.add_uses("globex", [used(later, count=5)])
     async with registry.snapshot() as session:
@@ -325,6 +326,8 @@ async def test_deprecations_of_a_service_are_replaced_as_a_whole(registry, now):
         await session.replace_deprecations("pump-twin", [own, replace(own, coordinate="Pump.b")])
         await session.replace_deprecations("other", [other])
         await session.replace_deprecations("pump-twin", [own])
+    async with registry.consumption() as session:
+        assert await session.deprecated({"Pump.a", "Pump.z"}) == [own]
     async with registry.snapshot() as session:
         assert await session.deprecations("pump-twin") == [own]
         assert await session.deprecations() == [other, own]

@@ -287,7 +287,6 @@ def test_owners_of_clients_that_use_it_are_told(bundle, use, now):
     }
 
     told = used_parts_deprecated(
-        made,
         new,
         uses,
         {"erp-app": ("Finance", "fin@example.com")},

@@ -3,8 +3,10 @@ from datetime import timedelta
 import pytest
 
 from governance.adapters.memory import MemoryRegistry
+from governance.model.changes import Deprecation
 from governance.model.consumption import ClientOwner, Report, Use, UseKind
 from governance.usecases import RecordConsumption
+from twinmesh.governance.v1.contract_events_pb2 import ContractDeprecated
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.testing.clock import SimulatedClock
 
@@ -78,3 +80,24 @@ def test_times_out_of_order_reports_without_a_name_and_owners_without_one_are_re
     ):
         with pytest.raises(InvalidInputError):
             wrong()
+
+
+async def test_the_owner_of_a_client_that_begins_to_use_what_is_deprecated_is_told_once(now):
+    registry = MemoryRegistry()
+    deprecated = Deprecation("pump-twin", "Pump.state", now, "1.1.0", "old")
+    async with registry.exclusive() as session:
+        await session.replace_deprecations("pump-twin", [deprecated])
+        await session.save_owner(ClientOwner("erp-app", "Finance", "fin@example.com"))
+    record = RecordConsumption(registry, SimulatedClock(now))
+    others = [
+        use(now, coordinate="Pump.id"),
+        use(now, client="svc-pump-twin"),
+        use(now, service="x"),
+    ]
+    for sequence in (1, 2):
+        await record(Report("acme", "gateway", "a", sequence, (use(now), *others)))
+    async with registry.consumption() as session:
+        (event,) = session.state.announced.values()
+    told = ContractDeprecated.FromString(event.data)
+
+    assert (told.client, told.team, told.coordinate) == ("erp-app", "Finance", "Pump.state")

@@ -40,34 +40,37 @@ def deprecations_after(
 
 
 def used_parts_deprecated(
-    bundle: Bundle,
-    new: Sequence[Deprecation],
+    deprecated: Sequence[Deprecation],
     uses: Mapping[str, Sequence[Use]],
     owners: Mapping[str, tuple[str, str]],
     *,
     window: timedelta,
     at: Mapping[str, datetime],
 ) -> list[UsedPartDeprecated]:
-    """Return whom to tell: every other client that was seen using what is deprecated now.
+    """Return whom to tell: every other client that was seen using what is deprecated.
 
     Args:
-        bundle: The bundle that deprecates.
-        new: What it deprecates that was not.
+        deprecated: What nobody should use any more.
         uses: By tenant.
         owners: Team and contact, by client or service.
         window: How long it stays.
         at: Plant time, by tenant.
     """
-    by_part = {each.coordinate: each for each in new}
+    by_part: dict[str, list[Deprecation]] = {}
+    for each in deprecated:
+        by_part.setdefault(each.coordinate, []).append(each)
     told = []
     for tenant in sorted(uses):
         for use in uses[tenant]:
-            deprecation = by_part.get(use.coordinate)
-            if deprecation is None or use.consumer == bundle.service:
-                continue
-            team, contact = owners.get(use.consumer, ("", ""))
-            ends = deprecation.ends(window)
-            told.append(
-                UsedPartDeprecated(tenant, deprecation, use, ends, at[tenant], team, contact)
-            )
+            for deprecation in by_part.get(use.coordinate, ()):
+                if use.consumer == deprecation.service or use.service not in {
+                    deprecation.service,
+                    "",
+                }:
+                    continue
+                team, contact = owners.get(use.consumer, ("", ""))
+                ends = deprecation.ends(window)
+                told.append(
+                    UsedPartDeprecated(tenant, deprecation, use, ends, at[tenant], team, contact)
+                )
     return told

@@ -1,10 +1,12 @@
 """What governance needs to know who uses what."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from governance.model.changes import Deprecation, UsedPartDeprecated
 from governance.model.consumption import ClientOwner, Report, Use
+from governance.model.contracts import Mesh
 
 
 class ConsumptionSession(Protocol):
@@ -14,8 +16,24 @@ class ConsumptionSession(Protocol):
         """Remember a report; False when it was counted before."""
         ...
 
-    async def add_uses(self, tenant: str, uses: Sequence[Use]) -> None:
-        """Add uses to those that are known."""
+    async def add_uses(self, tenant: str, uses: Sequence[Use]) -> list[Use]:
+        """Add uses to those that are known; returns those that were never seen before."""
+        ...
+
+    async def deprecated(self, coordinates: Collection[str]) -> list[Deprecation]:
+        """Return which of these parts of contracts are deprecated."""
+        ...
+
+    async def mesh(self) -> Mesh:
+        """Return all registered contracts and the supergraph in force."""
+        ...
+
+    async def owners(self) -> list[ClientOwner]:
+        """Return whom to ask about clients that are no services."""
+        ...
+
+    async def announce(self, facts: Sequence[UsedPartDeprecated]) -> None:
+        """Save facts beside the uses that they announce."""
         ...
 
     async def forget(

@@ -140,7 +140,6 @@ class PushContracts:
             since = now - self._windows.use
             uses = await session.uses_by_tenant(since=since, service=service)
             told = used_parts_deprecated(
-                contract.bundle,
                 new,
                 uses,
                 owners,

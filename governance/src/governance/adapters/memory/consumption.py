@@ -1,9 +1,12 @@
 """Who uses what, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from governance.adapters.memory.changes import MemoryChanges
+from governance.adapters.memory.contracts import MemoryContracts
 from governance.adapters.memory.state import Part
+from governance.model.changes import Deprecation
 from governance.model.consumption import ClientOwner, Report, Use
 
 
@@ -45,7 +48,7 @@ class MemoryUses(Part):
         self.state.owners[owner.client] = owner
 
 
-class MemoryConsumption(Part):
+class MemoryConsumption(MemoryUses, MemoryChanges, MemoryContracts):
     """See `ConsumptionSession`."""
 
     async def first_time(self, report: Report) -> bool:
@@ -55,12 +58,19 @@ class MemoryConsumption(Part):
         self.state.reports.add(name)
         return first
 
-    async def add_uses(self, tenant: str, uses: Sequence[Use]) -> None:
+    async def add_uses(self, tenant: str, uses: Sequence[Use]) -> list[Use]:
         """See `ConsumptionSession.add_uses`."""
+        first = []
         for use in uses:
             key = (tenant, use.client, str(use.kind), use.coordinate, use.service)
             known = self.state.uses.get(key)
             self.state.uses[key] = known.joined(use) if known else use
+            first += [] if known else [use]
+        return first
+
+    async def deprecated(self, coordinates: Collection[str]) -> list[Deprecation]:
+        """See `ConsumptionSession.deprecated`."""
+        return [d for d in self.state.deprecations.values() if d.coordinate in coordinates]
 
     async def forget(
         self, *, uses_before: datetime, reports_before: datetime, at_most: int, limit: int

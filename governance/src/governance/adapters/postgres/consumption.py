@@ -1,15 +1,23 @@
 """Who uses what, in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, desc, func, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, delete, desc, func, literal_column, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from governance.adapters import rows
+from governance.adapters.postgres.changes import PostgresChanges
+from governance.adapters.postgres.contracts import PostgresContracts
 from governance.adapters.postgres.transaction import Transaction
-from governance.adapters.tables import CLIENT_OWNERS, CONSUMPTION_REPORTS, CONTRACT_USES
+from governance.adapters.tables import (
+    CLIENT_OWNERS,
+    CONSUMPTION_REPORTS,
+    CONTRACT_USES,
+    DEPRECATIONS,
+)
+from governance.model.changes import Deprecation
 from governance.model.consumption import ClientOwner, Report, Use
 from twinmesh_sdk.core.errors import LimitExceededError
 from twinmesh_sdk.core.times import format_time
@@ -86,7 +94,7 @@ class PostgresUses(Transaction):
         await self.upsert(CLIENT_OWNERS, values, ("client",))
 
 
-class PostgresConsumption(Transaction):
+class PostgresConsumption(PostgresUses, PostgresChanges, PostgresContracts):
     """See `ConsumptionSession`."""
 
     async def first_time(self, report: Report) -> bool:
@@ -105,17 +113,19 @@ class PostgresConsumption(Transaction):
         )
         return (await self.connection.execute(statement)).scalar_one_or_none() is not None
 
-    async def add_uses(self, tenant: str, uses: Sequence[Use]) -> None:
+    async def add_uses(self, tenant: str, uses: Sequence[Use]) -> list[Use]:
         """See `ConsumptionSession.add_uses`. In the order of the key: writers never deadlock."""
         joined: dict[tuple[str, str, str, str], Use] = {}
         for use in uses:
             key = (use.client, str(use.kind), use.coordinate, use.service)
             joined[key] = joined[key].joined(use) if key in joined else use
         ordered = [rows.use_row(tenant, joined[key]) for key in sorted(joined)]
+        first: list[Use] = []
         for start in range(0, len(ordered), ROWS_AT_ONCE):
             statement = insert(CONTRACT_USES).values(ordered[start : start + ROWS_AT_ONCE])
             known, new = CONTRACT_USES.c, statement.excluded
-            await self.connection.execute(
+            inserted = literal_column("xmax = 0", Boolean).label("inserted")
+            found = await self.connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["tenant", "client", "kind", "coordinate", "service"],
                     set_={
@@ -123,8 +133,16 @@ class PostgresConsumption(Transaction):
                         "last_at": func.greatest(known.last_at, new.last_at),
                         "count": known.count + new.count,
                     },
-                )
+                ).returning(CONTRACT_USES, inserted)
             )
+            first += [rows.use_of(dict(row)) for row in found.mappings() if row["inserted"]]
+        return first
+
+    async def deprecated(self, coordinates: Collection[str]) -> list[Deprecation]:
+        """See `ConsumptionSession.deprecated`."""
+        query = select(DEPRECATIONS).where(DEPRECATIONS.c.coordinate.in_(sorted(coordinates)))
+        found = (await self.connection.execute(query)).mappings().all()
+        return [rows.deprecation_of(dict(row)) for row in found]
 
     async def forget(
         self, *, uses_before: datetime, reports_before: datetime, at_most: int, limit: int
