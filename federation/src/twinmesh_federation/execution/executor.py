@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -36,6 +35,7 @@ from twinmesh_federation.execution.rules import SelectionsAreNotEmpty
 from twinmesh_federation.execution.run import Deadlines, PlanRun
 from twinmesh_federation.planning import Fetch, PlanError, PlanKey, Planner, QueryPlan
 from twinmesh_federation.planning.operation import select_operation
+from twinmesh_federation.remembered import Remembered
 from twinmesh_federation.supergraph.model import Supergraph
 
 DEFAULT_DOCUMENT_CACHE: Final = 1_000
@@ -55,7 +55,7 @@ class ExecutorOptions:
     Attributes:
         urls: Addresses by subgraph name, instead of the supergraph's.
         introspection: Whether clients may ask `__schema` and `__type`.
-        document_cache: Documents kept parsed and validated.
+        document_cache: Documents kept parsed and validated; long ones count for more.
     """
 
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -103,9 +103,9 @@ class Executor:
             graph.id: self.options.urls.get(graph.name, graph.url)
             for graph in supergraph.graphs.values()
         }
-        self._documents: OrderedDict[
-            tuple[str, str | None], PreparedOperation | ExecutionResult
-        ] = OrderedDict()
+        self._documents: Remembered[tuple[str, str | None], PreparedOperation | ExecutionResult] = (
+            Remembered(self.options.document_cache)
+        )
         self._percentages = _percentages(supergraph)
         self._access = AccessRules(supergraph)
         limits = self.options.limits
@@ -131,11 +131,7 @@ class Executor:
         known = self._documents.get(key)
         if known is None:
             known = self._prepare(query, request.operation_name)
-            self._documents[key] = known
-            if len(self._documents) > self.options.document_cache:
-                self._documents.popitem(last=False)
-        else:
-            self._documents.move_to_end(key)
+            self._documents.put(key, known, len(query))
         return known
 
     def _prepare(self, query: str, name: str | None) -> PreparedOperation | ExecutionResult:  # noqa: PLR0911 - one return per refusal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -28,6 +27,7 @@ from twinmesh_federation.planning.plan import (
     Sequence,
 )
 from twinmesh_federation.planning.tree import REPRESENTATIONS, Tree, alias_conflicts
+from twinmesh_federation.remembered import Remembered
 from twinmesh_federation.selection import Conditions, Field, Selection, Selections
 from twinmesh_federation.supergraph.model import Supergraph
 
@@ -55,14 +55,13 @@ class Planner:
 
     Args:
         supergraph: What to plan over.
-        cache_size: Plans kept, least recently used dropped first.
+        cache_size: Plans kept, least recently used dropped first; long texts count for more.
     """
 
     def __init__(self, supergraph: Supergraph, *, cache_size: int = DEFAULT_CACHE_SIZE) -> None:
         self.supergraph = supergraph
-        self._cache: OrderedDict[PlanKey, QueryPlan | PlanError] = OrderedDict()
-        self._cache_size = cache_size
-        self._texts: OrderedDict[int, tuple[DocumentNode, str]] = OrderedDict()
+        self._cache: Remembered[PlanKey, QueryPlan | PlanError] = Remembered(cache_size)
+        self._texts: Remembered[int, tuple[DocumentNode, str]] = Remembered(cache_size)
         self._labels = supergraph.override_labels
 
     def key(
@@ -84,18 +83,13 @@ class Planner:
             PlanError: It could not be planned before, and cannot now.
         """
         known = self._cache.get(key)
-        if known is None:
-            return None
-        self._cache.move_to_end(key)
         if isinstance(known, PlanError):
             raise type(known)(str(known))
         return known
 
     def remember(self, key: PlanKey, made: QueryPlan | PlanError) -> None:
         """Keep a plan, or why there is none."""
-        self._cache[key] = made
-        if len(self._cache) > self._cache_size:
-            self._cache.popitem(last=False)
+        self._cache.put(key, made, len(key.text))
 
     def plan(
         self,
@@ -149,9 +143,7 @@ class Planner:
         known = self._texts.get(id(document))
         if known is None or known[0] is not document:
             known = (document, print_ast(document))
-            self._texts[id(document)] = known
-            if len(self._texts) > self._cache_size:
-                self._texts.popitem(last=False)
+            self._texts.put(id(document), known, len(known[1]))
         return known[1]
 
     def _plan(
