@@ -51,6 +51,7 @@ from governance.http.changes import add_changes
 from governance.http.deployments import add_deployments
 from governance.http.models import add_recalls
 from governance.http.reality import add_reality
+from governance.ports import ReplicaBoard
 from governance.ports.audit import HeadBoard
 from governance.settings import GovernanceSettings
 from governance.subgraph import SCHEMA, Context, ContractChanges
@@ -90,7 +91,14 @@ from governance.usecases.quarantine import AdministerQuarantine
 from governance.usecases.reality import FollowVerdicts, JudgeCharters, ReadReality, ReportMeasure
 from governance.usecases.retention import ObeyRetention, ReadRetention, SetRetention
 from governance.usecases.retraining import AnswerRetraining
-from governance.usecases.shadows import ForgetMeasured, ReadShadows, RecordMeasured, Rules
+from governance.usecases.shadows import (
+    Figures,
+    ForgetMeasured,
+    ReadShadows,
+    RecordMeasured,
+    Rules,
+    Runners,
+)
 from twinmesh.governance.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from twinmesh.governance.v1.contract_service_pb2_grpc import add_ContractServiceServicer_to_server
 from twinmesh.governance.v1.deployment_service_pb2_grpc import (
@@ -167,7 +175,7 @@ def build(settings: GovernanceSettings) -> TwinService:
         environment=settings.environment,
     )
     lineage = PostgresLineage(engine)
-    release, watch = _open_model_doors(
+    release, watch, replicas = _open_model_doors(
         service, settings, publish, authority, stores=(registry, lineage)
     )
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
@@ -180,6 +188,7 @@ def build(settings: GovernanceSettings) -> TwinService:
         publish,
         authority,
         stores=(registry, PostgresShadows(engine, service.clock)),
+        board=replicas,
     )
     service.add_subgraph(
         SCHEMA, lambda: Context(read, reads, watch, reality, changes, shadows=shadows)
@@ -425,8 +434,8 @@ def _open_model_doors(
     authority: Authority,
     *,
     stores: tuple[PostgresRegistry, PostgresLineage],
-) -> tuple[ReleaseModel, WatchReplicas]:
-    """Open the doors for recalls and lineage; returns what releases, and what watches replicas."""
+) -> tuple[ReleaseModel, WatchReplicas, ReplicaBoard]:
+    """Open the doors for recalls and lineage; returns what releases, what watches, and where."""
     registry, store = stores
     lineage, key = ReadLineage(store), _model_key(settings)
     if key is None:
@@ -474,7 +483,7 @@ def _open_model_doors(
 
     service.add_worker("heartbeats", bucket.run)
     service.add_worker("watch replicas", watch_replicas)
-    return release, watch
+    return release, watch, board
 
 
 def _rules(settings: GovernanceSettings) -> Rules:
@@ -495,13 +504,14 @@ def _open_shadow_doors(
     authority: Authority,
     *,
     stores: tuple[PostgresRegistry, PostgresShadows],
+    board: ReplicaBoard,
 ) -> ReadShadows:
     """Hear what twins measure of versions, judge it, and open the doors to it."""
     (registry, store), rules = stores, _rules(settings)
-    changed = asyncio.Event()
+    figures, changed = Figures(store, Runners(registry, board)), asyncio.Event()
     consumer = MeasurementConsumer(service.nats, RecordMeasured(store), changed)
-    judge = JudgeModels(registry, store, publish, service.clock, rules)
-    read = ReadShadows(registry, store, service.clock, rules)
+    judge = JudgeModels(registry, figures, publish, service.clock, rules)
+    read = ReadShadows(registry, figures, service.clock, rules)
     answer = AnswerRetraining(registry, service.clock, authority)
 
     async def judge_models() -> None:

@@ -11,7 +11,7 @@ from governance.adapters.migration import migrate
 from governance.adapters.postgres import PostgresRegistry, PostgresShadows, RegistryOutbox
 from governance.decide.drift import DriftRule, RollbackRule
 from governance.decide.promotion import Continue, PromotionRule
-from governance.model.contracts import Version
+from governance.model.contracts import Contract, ContractState, Version
 from governance.model.releases import (
     Activation,
     ArtefactDigest,
@@ -21,11 +21,13 @@ from governance.model.releases import (
     ModelVersion,
     Scope,
 )
+from governance.model.replicas import Heartbeat
 from governance.model.shadow import Comparison, MeasuredWindow, Measurement, RulingKind
+from governance.ports.shadows import Measured
 from governance.usecases.authority import Authority
 from governance.usecases.judging import JudgeModels
 from governance.usecases.retraining import AnswerRetraining
-from governance.usecases.shadows import ForgetMeasured, ReadShadows, Rules
+from governance.usecases.shadows import Figures, ForgetMeasured, ReadShadows, Rules, Runners
 from twinmesh_sdk.core.errors import ConflictError, ForbiddenError, NotFoundError
 from twinmesh_sdk.core.ids import AssetId, Tenant
 from twinmesh_sdk.testing.clock import SimulatedClock
@@ -76,7 +78,9 @@ ACTIVE = version(V1, ModelState.ACTIVE, (START, None))
 SHADOW = version(V2, ModelState.SHADOW)
 
 
-def window(n, number=V1, *, tenant=ACME, asset=0, error=1.0, residual=0.0, beside=None):
+def window(
+    n, number=V1, *, tenant=ACME, asset=0, error=1.0, residual=0.0, beside=None, domain="pump"
+):
     asset_id = AssetId("ast_" + str(asset) * 26)
     start = START + n * WINDOW
     measured = Measurement(asset_id, start, start + WINDOW, 500, error, residual)
@@ -84,7 +88,21 @@ def window(n, number=V1, *, tenant=ACME, asset=0, error=1.0, residual=0.0, besid
         other: Comparison(asset_id, start, start + WINDOW, 400, error, their, 400, 0)
         for other, their in (beside or {}).items()
     }
-    return MeasuredWindow(tenant, MODEL, number, asset_id, "cfg", measured, challengers)
+    return MeasuredWindow(tenant, domain, MODEL, number, asset_id, "cfg", measured, challengers)
+
+
+class Board:
+    """Heartbeats of processes that run the model."""
+
+    def __init__(self, *services):
+        self.services = services
+
+    def heartbeats(self):
+        return [Heartbeat(name, "i", NOW, {str(MODEL): {}}, {}) for name in self.services]
+
+
+def asked(tenant=ACME, number=V1, *domains):
+    return Measured(tenant, frozenset(domains or ("pump",)), MODEL, number)
 
 
 class Mesh:
@@ -92,14 +110,15 @@ class Mesh:
 
     def __init__(self, registry, store, clock, pending):
         self.registry, self.store, self.clock = registry, store, clock
+        self.figures = Figures(store, Runners(registry, Board("pump-twin")))
         self.pending = pending
         self.published = Published()
 
     def judge(self, rules=RULES):
-        return JudgeModels(self.registry, self.store, self.published, self.clock, rules)()
+        return JudgeModels(self.registry, self.figures, self.published, self.clock, rules)()
 
     def read(self):
-        return ReadShadows(self.registry, self.store, self.clock, RULES)
+        return ReadShadows(self.registry, self.figures, self.clock, RULES)
 
     async def holds(self, *models):
         async with self.registry.exclusive() as session:
@@ -145,8 +164,24 @@ async def postgres(database_url, clock):
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.stack)])
-def mesh(request):
+def backend(request):
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+async def mesh(backend, bundle, protos):
+    """A mesh in which `pump-twin` announces `pump.model.measured.v1`, and runs the model."""
+    mesh = backend
+    contract = bundle(
+        descriptors=protos(Measured=["id"]),
+        protos=["twinmesh.pump.v1"],
+        events=[("pump.model.measured.v1", "twinmesh.pump.v1.Measured")],
+    )
+    async with mesh.registry.exclusive() as session:
+        await session.save_contracts(
+            [Contract(bundle=contract, state=ContractState.ACTIVE, pushed_at=START, pushed_by="ci")]
+        )
+    return mesh
 
 
 async def test_a_window_is_kept_once(mesh):
@@ -154,14 +189,14 @@ async def test_a_window_is_kept_once(mesh):
     await mesh.store.add([first, window(1)])
     await mesh.store.add([replace(first, challengers={}), window(0, error=9.0)])
 
-    (compared,) = await mesh.store.comparisons(ACME, MODEL, V2, V1)
-    measured = await mesh.store.measurements(ACME, MODEL, V1, since=START)
+    (compared,) = await mesh.store.comparisons(asked(), V2)
+    measured = await mesh.store.measurements(asked(), since=START)
     assert compared == first.challengers[V2]
     assert [m.error for m in measured] == [1.0, 1.0]
     assert await mesh.store.measured() == [(ACME, MODEL)]
-    last = await mesh.store.last_measurements(ACME, MODEL, V1, before=START + WINDOW, windows=5)
+    last = await mesh.store.last_measurements(asked(), before=START + WINDOW, windows=5)
     assert last == measured[:1]
-    assert await mesh.store.comparisons(GLOBEX, MODEL, V2, V1) == []
+    assert await mesh.store.comparisons(asked(GLOBEX), V2) == []
 
 
 async def test_a_challenger_that_errs_less_takes_over_once(mesh):
@@ -208,6 +243,17 @@ async def test_a_model_takes_over_for_all_tenants_or_for_none(mesh):
 
     await mesh.store.add([window(n, tenant=GLOBEX, beside={V2: 0.5}) for n in range(5, 60)])
     assert [r.kind for r in await mesh.judge()] == [RulingKind.PROMOTED]
+
+
+async def test_what_others_say_about_a_model_does_not_count(mesh):
+    """A twin that does not run the model can neither promote nor topple a version of it."""
+    await mesh.holds(ACTIVE, SHADOW)
+    await mesh.store.add([window(n, beside={V2: 0.5}, domain="water") for n in range(60)])
+    assert await mesh.judge() == []
+    await mesh.store.add([window(n, beside={V2: 1.0}) for n in range(10)])
+    assert len(await mesh.store.comparisons(asked(), V2)) == 10
+    assert len(await mesh.store.comparisons(asked(ACME, V1, "pump", "water"), V2)) == 70
+    assert await Runners(mesh.registry, Board("water-twin")).domains(MODEL) == frozenset()
 
 
 async def test_the_last_window_is_not_judged_before_the_next_one_began(mesh):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 MIGRATION_LOCK: Final = 0x7477_6E6D_6967  # "twnmig": replicas that start together migrate once
-HEAD: Final = "0011"
+HEAD: Final = "0012"
 
 
 async def migrate(engine: AsyncEngine) -> None:

@@ -90,7 +90,7 @@ def _windows(messages: Sequence[Msg]) -> list[MeasuredWindow]:
     for message in messages:
         try:
             event = envelope_of(message.subject, message.headers, message.data)
-            found.append(window_from_bytes(event.tenant, event.data))
+            found.append(window_from_bytes(event.tenant, event.type.split(".", 1)[0], event.data))
         except InvalidInputError as error:
             TAKEN.labels("unreadable").inc()
             log.warning(

@@ -135,12 +135,14 @@ class MeasuredWindow:
     """All that one twin measured on one asset in one window.
 
     Attributes:
+        domain: Of the twin: the first word of the event's type, which permissions bind to it.
         version: The active version throughout.
         measurement: Of the active version.
         challengers: Against the active version.
     """
 
     tenant: Tenant
+    domain: str
     model: ModelName
     version: Version
     asset: AssetId

@@ -1,6 +1,7 @@
 """Where governance keeps how versions did on live events, and what was ruled about them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -14,6 +15,21 @@ from governance.model.shadow import (
     Ruling,
 )
 from twinmesh_sdk.core.ids import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Which windows are asked for.
+
+    Attributes:
+        domains: Of the twins that run the model: what others say about it does not count.
+        version: That was active.
+    """
+
+    tenant: Tenant
+    domains: frozenset[str]
+    model: ModelName
+    version: Version
 
 
 class ShadowStore(Protocol):
@@ -31,20 +47,16 @@ class ShadowStore(Protocol):
         """Return whose models were measured."""
         ...
 
-    async def comparisons(
-        self, tenant: Tenant, model: ModelName, challenger: Version, champion: Version
-    ) -> list[Comparison]:
+    async def comparisons(self, of: Measured, challenger: Version) -> list[Comparison]:
         """Return every comparison of a challenger with a champion, at most MAX_READ."""
         ...
 
-    async def measurements(
-        self, tenant: Tenant, model: ModelName, version: Version, *, since: datetime
-    ) -> list[Measurement]:
+    async def measurements(self, of: Measured, *, since: datetime) -> list[Measurement]:
         """Return what was measured of a version from a plant time on, at most MAX_READ."""
         ...
 
     async def last_measurements(
-        self, tenant: Tenant, model: ModelName, version: Version, *, before: datetime, windows: int
+        self, of: Measured, *, before: datetime, windows: int
     ) -> list[Measurement]:
         """Return what was measured of a version in the last windows before a plant time."""
         ...

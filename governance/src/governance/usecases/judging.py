@@ -14,9 +14,9 @@ from governance.model.audit import AuditEntry
 from governance.model.contracts import Version
 from governance.model.releases import ModelName, ModelVersion
 from governance.model.shadow import RetrainingRequest, Ruling, RulingKind
-from governance.ports import Registry, Session, ShadowStore
+from governance.ports import Registry, Session
 from governance.usecases.publishing import Publish
-from governance.usecases.shadows import Rules, Watchman, judged
+from governance.usecases.shadows import Figures, Rules, Watchman, judged
 from twinmesh_sdk.core.errors import TwinError
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.ports.clock import Clock
@@ -42,14 +42,14 @@ class JudgeModels:
     """
 
     def __init__(
-        self, registry: Registry, store: ShadowStore, publish: Publish, clock: Clock, rules: Rules
+        self, registry: Registry, figures: Figures, publish: Publish, clock: Clock, rules: Rules
     ) -> None:
         self._registry = registry
-        self._store = store
+        self._figures = figures
         self._publish = publish
         self._clock = clock
         self._rules = rules
-        self._watchman = Watchman(store, rules.drift)
+        self._watchman = Watchman(figures, rules.drift)
 
     async def __call__(self) -> list[Ruling]:
         """Look once at everything; returns the rulings made.
@@ -62,7 +62,7 @@ class JudgeModels:
             known = await session.rulings()
         made: list[Ruling] = []
         tenants: dict[ModelName, list[Tenant]] = {}
-        for tenant, name in await self._store.measured():
+        for tenant, name in await self._figures.models():
             tenants.setdefault(name, []).append(tenant)
         for name, who in tenants.items():
             versions = [m for m in models if m.name == name]
@@ -97,7 +97,9 @@ class JudgeModels:
         """Return what each tenant's figures say; tenants without any are left out."""
         found = {}
         for tenant in tenants:
-            outcome = await judged(self._store, self._rules.promotion, tenant, challenger, champion)
+            outcome = await judged(
+                self._figures, self._rules.promotion, tenant, challenger, champion
+            )
             if outcome.evidence.windows:
                 found[tenant] = outcome
         return found

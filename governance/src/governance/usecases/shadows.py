@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from governance.decide import rulings as ruled
@@ -22,11 +22,14 @@ from governance.decide.releases import predecessor
 from governance.model.contracts import Version
 from governance.model.releases import ModelName, ModelVersion
 from governance.model.shadow import (
+    Comparison,
     MeasuredWindow,
+    Measurement,
     RetrainingRequest,
     Ruling,
 )
-from governance.ports import Registry, ShadowStore
+from governance.ports import Registry, ReplicaBoard, ShadowStore
+from governance.ports.shadows import Measured
 from twinmesh_sdk.core.errors import NotFoundError
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.principal import Principal
@@ -35,6 +38,8 @@ from twinmesh_sdk.ports.clock import Clock
 log = logging.getLogger(__name__)
 
 READ_ROLE: Final = "read"
+CONTRACTS_KEPT_S: Final = 5.0
+MEASURED_TYPE: Final = ".model.measured.v1"
 FORGET_AT_ONCE: Final = 5_000
 
 
@@ -67,11 +72,83 @@ class RecordMeasured:
         await self._store.add(windows)
 
 
+class Runners:
+    """Knows whose figures count about a model: those of the services that say they run it.
+
+    A service is told by its heartbeats, and its events by its contract; permissions bind both to
+    it. What was known stays known while a service is silent.
+    """
+
+    def __init__(self, registry: Registry, board: ReplicaBoard) -> None:
+        self._registry = registry
+        self._board = board
+        self._known: dict[str, set[str]] = {}
+        self._found: dict[str, tuple[frozenset[str], float, frozenset[str]]] = {}
+
+    async def domains(self, model: ModelName) -> frozenset[str]:
+        """Return the domains of the services that run a model; contracts are read now and then."""
+        services = self._known.setdefault(str(model), set())
+        services |= {b.service for b in self._board.heartbeats() if str(model) in b.running}
+        now, wanted = asyncio.get_running_loop().time(), frozenset(services)
+        held = self._found.get(str(model))
+        if held is not None and held[0] == wanted and now < held[1]:
+            return held[2]
+        mesh, _ = await self._registry.read()
+        active = mesh.active()
+        found = frozenset(
+            event.type.split(".", 1)[0]
+            for service in wanted & active.keys()
+            for event in active[service].bundle.events
+            if event.type.endswith(MEASURED_TYPE)
+        )
+        self._found[str(model)] = (wanted, now + CONTRACTS_KEPT_S, found)
+        return found
+
+
+class Figures:
+    """What was measured of versions, by those who run them."""
+
+    def __init__(self, store: ShadowStore, runners: Runners) -> None:
+        self._store = store
+        self._runners = runners
+
+    async def models(self) -> list[tuple[Tenant, ModelName]]:
+        """Return whose models were measured."""
+        return await self._store.measured()
+
+    async def compared(
+        self, tenant: Tenant, challenger: ModelVersion, champion: ModelVersion
+    ) -> list[Comparison]:
+        """Return a challenger's comparisons in the champion's tenure, those that are whole."""
+        assert champion.activation is not None
+        of = await self._measured(tenant, champion)
+        found = await self._store.comparisons(of, challenger.version)
+        return ruled.settled(found, since=champion.activation.effective_from)
+
+    async def since_active(self, tenant: Tenant, model: ModelVersion) -> list[Measurement]:
+        """Return what was measured of a version since it is active, whole windows only."""
+        assert model.activation is not None
+        of = await self._measured(tenant, model)
+        found = await self._store.measurements(of, since=model.activation.effective_from)
+        return ruled.settled_measurements(found)
+
+    async def last_of(
+        self, tenant: Tenant, model: ModelVersion, *, before: datetime, windows: int
+    ) -> list[Measurement]:
+        """Return what was measured of a version in its last windows before a plant time."""
+        of = await self._measured(tenant, model)
+        return await self._store.last_measurements(of, before=before, windows=windows)
+
+    async def _measured(self, tenant: Tenant, model: ModelVersion) -> Measured:
+        domains = await self._runners.domains(model.name)
+        return Measured(tenant, domains, model.name, model.version)
+
+
 class Watchman:
     """Sets the figures of the active version against what was learned."""
 
-    def __init__(self, store: ShadowStore, rule: DriftRule) -> None:
-        self._store = store
+    def __init__(self, figures: Figures, rule: DriftRule) -> None:
+        self._figures = figures
         self._rule = rule
 
     async def look(
@@ -84,14 +161,10 @@ class Watchman:
         """
         assert model.activation is not None
         start, rule = model.activation.effective_from, self._rule
-        mine = ruled.settled_measurements(
-            await self._store.measurements(tenant, model.name, model.version, since=start)
-        )
+        mine = await self._figures.since_active(tenant, model)
         before = predecessor(model, others)
         earlier = (
-            await self._store.last_measurements(
-                tenant, model.name, before.version, before=start, windows=rule.learned_windows
-            )
+            await self._figures.last_of(tenant, before, before=start, windows=rule.learned_windows)
             if before is not None
             else []
         )
@@ -115,19 +188,15 @@ class Watchman:
 
 
 async def judged(
-    store: ShadowStore,
+    figures: Figures,
     rule: PromotionRule,
     tenant: Tenant,
     challenger: ModelVersion,
     champion: ModelVersion,
 ) -> Promotion:
     """Return what a tenant's figures say about a challenger, in the champion's tenure."""
-    assert champion.activation is not None
-    compared = await store.comparisons(
-        tenant, challenger.name, challenger.version, champion.version
-    )
-    settled = ruled.settled(compared, since=champion.activation.effective_from)
-    return await asyncio.to_thread(judge, settled, rule)
+    compared = await figures.compared(tenant, challenger, champion)
+    return await asyncio.to_thread(judge, compared, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +216,12 @@ class ShadowView:
 class ReadShadows:
     """Show how versions do on live events, of the caller's tenant."""
 
-    def __init__(self, registry: Registry, store: ShadowStore, clock: Clock, rules: Rules) -> None:
+    def __init__(self, registry: Registry, figures: Figures, clock: Clock, rules: Rules) -> None:
         self._registry = registry
-        self._store = store
+        self._figures = figures
         self._clock = clock
         self._rules = rules
-        self._watchman = Watchman(store, rules.drift)
+        self._watchman = Watchman(figures, rules.drift)
 
     async def view(self, principal: Principal, name: ModelName, version: Version) -> ShadowView:
         """Return figures and rulings about a version.
@@ -174,7 +243,7 @@ class ReadShadows:
         against = [
             (
                 champion.version,
-                await judged(self._store, self._rules.promotion, tenant, model, champion),
+                await judged(self._figures, self._rules.promotion, tenant, model, champion),
             )
             for champion in active
             if model in ruled.challengers_of(champion, versions)

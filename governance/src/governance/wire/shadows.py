@@ -32,7 +32,7 @@ _KIND: Final = {
 }
 
 
-def window_from_bytes(tenant: Tenant, data: bytes) -> MeasuredWindow:
+def window_from_bytes(tenant: Tenant, domain: str, data: bytes) -> MeasuredWindow:
     """Return the window in a `ModelMeasured`.
 
     Raises:
@@ -52,6 +52,7 @@ def window_from_bytes(tenant: Tenant, data: bytes) -> MeasuredWindow:
     start, end = moment(said.window_from), moment(said.window_to)
     return MeasuredWindow(
         tenant=tenant,
+        domain=domain,
         model=ModelName(said.model),
         version=Version.parse(said.version),
         asset=asset,

@@ -13,6 +13,7 @@ from governance.model.shadow import (
     RetrainingRequest,
     Ruling,
 )
+from governance.ports.shadows import Measured
 from governance.wire.shadow_events import drifted_envelope, ruled_envelope
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.ports.clock import Clock
@@ -30,6 +31,7 @@ class MemoryShadows:
         for window in windows:
             key = (
                 window.tenant,
+                window.domain,
                 window.model,
                 window.version,
                 window.measurement.from_at,
@@ -41,25 +43,20 @@ class MemoryShadows:
         """See `ShadowStore.measured`."""
         return sorted({(w.tenant, w.model) for _, w in self._held.values()})
 
-    async def comparisons(
-        self, tenant: Tenant, model: ModelName, challenger: Version, champion: Version
-    ) -> list[Comparison]:
+    async def comparisons(self, of: Measured, challenger: Version) -> list[Comparison]:
         """See `ShadowStore.comparisons`."""
-        windows = self._of(tenant, model, champion)
-        return [w.challengers[challenger] for w in windows if challenger in w.challengers]
+        return [w.challengers[challenger] for w in self._of(of) if challenger in w.challengers]
 
-    async def measurements(
-        self, tenant: Tenant, model: ModelName, version: Version, *, since: datetime
-    ) -> list[Measurement]:
+    async def measurements(self, of: Measured, *, since: datetime) -> list[Measurement]:
         """See `ShadowStore.measurements`."""
-        found = (w.measurement for w in self._of(tenant, model, version))
+        found = (w.measurement for w in self._of(of))
         return [measured for measured in found if measured.from_at >= since]
 
     async def last_measurements(
-        self, tenant: Tenant, model: ModelName, version: Version, *, before: datetime, windows: int
+        self, of: Measured, *, before: datetime, windows: int
     ) -> list[Measurement]:
         """See `ShadowStore.last_measurements`."""
-        held = [w.measurement for w in self._of(tenant, model, version)]
+        held = [w.measurement for w in self._of(of)]
         earlier = [measured for measured in held if measured.from_at < before]
         last = sorted({measured.from_at for measured in earlier})[-windows:]
         return [measured for measured in earlier if measured.from_at in last]
@@ -71,11 +68,12 @@ class MemoryShadows:
             del self._held[key]
         return len(old)
 
-    def _of(self, tenant: Tenant, model: ModelName, version: Version) -> list[MeasuredWindow]:
+    def _of(self, of: Measured) -> list[MeasuredWindow]:
         mine = [
             window
             for _, window in self._held.values()
-            if (window.tenant, window.model, window.version) == (tenant, model, version)
+            if (window.tenant, window.model, window.version) == (of.tenant, of.model, of.version)
+            and window.domain in of.domains
         ]
         return sorted(mine, key=lambda w: w.measurement.from_at)
 

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Table, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as SqlTimeoutError
@@ -23,6 +23,7 @@ from governance.model.shadow import (
     RetrainingRequest,
     Ruling,
 )
+from governance.ports.shadows import Measured
 from governance.wire.shadow_events import drifted_envelope, ruled_envelope
 from twinmesh_sdk.core.errors import UnavailableError
 from twinmesh_sdk.core.events import Envelope
@@ -60,18 +61,17 @@ class PostgresShadows:
             found = (await connection.execute(query.limit(MAX_LISTED))).all()
         return [(Tenant(tenant), ModelName(model)) for tenant, model in found]
 
-    async def comparisons(
-        self, tenant: Tenant, model: ModelName, challenger: Version, champion: Version
-    ) -> list[Comparison]:
+    async def comparisons(self, of: Measured, challenger: Version) -> list[Comparison]:
         """See `ShadowStore.comparisons`."""
         held = COMPARISONS.c
         query = (
             select(COMPARISONS)
             .where(
-                held.tenant == str(tenant),
-                held.model == str(model),
+                held.tenant == str(of.tenant),
+                held.domain.in_(sorted(of.domains)),
+                held.model == str(of.model),
                 held.challenger == str(challenger),
-                held.champion == str(champion),
+                held.champion == str(of.version),
             )
             .order_by(held.from_at)
             .limit(MAX_READ)
@@ -80,43 +80,25 @@ class PostgresShadows:
             found = (await connection.execute(query)).mappings().all()
         return [rows.comparison_of(dict(row)) for row in found]
 
-    async def measurements(
-        self, tenant: Tenant, model: ModelName, version: Version, *, since: datetime
-    ) -> list[Measurement]:
+    async def measurements(self, of: Measured, *, since: datetime) -> list[Measurement]:
         """See `ShadowStore.measurements`."""
         held = MEASUREMENTS.c
-        query = (
-            select(MEASUREMENTS)
-            .where(
-                held.tenant == str(tenant),
-                held.model == str(model),
-                held.version == str(version),
-                held.from_at >= since,
-            )
-            .order_by(held.from_at)
-            .limit(MAX_READ)
-        )
-        async with self._begin() as connection:
-            found = (await connection.execute(query)).mappings().all()
-        return [rows.measurement_of(dict(row)) for row in found]
+        query = select(MEASUREMENTS).where(*_of(of), held.from_at >= since)
+        return await self._measurements(query.order_by(held.from_at).limit(MAX_READ))
 
     async def last_measurements(
-        self, tenant: Tenant, model: ModelName, version: Version, *, before: datetime, windows: int
+        self, of: Measured, *, before: datetime, windows: int
     ) -> list[Measurement]:
         """See `ShadowStore.last_measurements`."""
         held = MEASUREMENTS.c
-        mine = (
-            held.tenant == str(tenant),
-            held.model == str(model),
-            held.version == str(version),
-            held.from_at < before,
-        )
-        last = (select(held.from_at).where(*mine).distinct().order_by(held.from_at.desc())).limit(
-            windows
-        )
-        query = select(MEASUREMENTS).where(*mine, held.from_at.in_(last)).order_by(held.from_at)
+        mine = (*_of(of), held.from_at < before)
+        last = select(held.from_at).where(*mine).distinct().order_by(held.from_at.desc())
+        query = select(MEASUREMENTS).where(*mine, held.from_at.in_(last.limit(windows)))
+        return await self._measurements(query.order_by(held.from_at).limit(MAX_READ))
+
+    async def _measurements(self, query: Select[Any]) -> list[Measurement]:
         async with self._begin() as connection:
-            found = (await connection.execute(query.limit(MAX_READ))).mappings().all()
+            found = (await connection.execute(query)).mappings().all()
         return [rows.measurement_of(dict(row)) for row in found]
 
     async def forget(self, *, before: datetime, limit: int) -> int:
@@ -135,6 +117,16 @@ class PostgresShadows:
                 yield connection
         except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
             raise UnavailableError("the store of measured windows did not answer") from error
+
+
+def _of(of: Measured) -> list[ColumnElement[bool]]:
+    held = MEASUREMENTS.c
+    return [
+        held.tenant == str(of.tenant),
+        held.domain.in_(sorted(of.domains)),
+        held.model == str(of.model),
+        held.version == str(of.version),
+    ]
 
 
 async def _forget(connection: AsyncConnection, table: Table, before: datetime, limit: int) -> int:

@@ -23,6 +23,7 @@ def measurement_row(window: MeasuredWindow, recorded_at: datetime) -> dict[str, 
     measured = window.measurement
     return {
         "tenant": str(window.tenant),
+        "domain": window.domain,
         "model": str(window.model),
         "version": str(window.version),
         "asset": measured.asset,
@@ -53,6 +54,7 @@ def comparison_rows(window: MeasuredWindow, recorded_at: datetime) -> list[dict[
     return [
         {
             "tenant": str(window.tenant),
+            "domain": window.domain,
             "model": str(window.model),
             "challenger": str(challenger),
             "champion": str(window.version),

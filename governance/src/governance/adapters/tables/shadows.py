@@ -21,6 +21,7 @@ MEASUREMENTS: Final = Table(
     "model_measurements",
     METADATA,
     Column("tenant", Text, nullable=False),
+    Column("domain", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("asset", Text, nullable=False),
@@ -31,7 +32,7 @@ MEASUREMENTS: Final = Table(
     Column("error", Float, nullable=False),
     Column("residual", Float, nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
-    PrimaryKeyConstraint("tenant", "model", "version", "from_at", "asset"),
+    PrimaryKeyConstraint("tenant", "model", "version", "from_at", "asset", "domain"),
     Index("model_measurements_by_age", "recorded_at"),
 )
 
@@ -39,6 +40,7 @@ COMPARISONS: Final = Table(
     "model_comparisons",
     METADATA,
     Column("tenant", Text, nullable=False),
+    Column("domain", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("challenger", Text, nullable=False),
     Column("champion", Text, nullable=False),
@@ -51,7 +53,7 @@ COMPARISONS: Final = Table(
     Column("judged", BigInteger, nullable=False),
     Column("disagreements", BigInteger, nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
-    PrimaryKeyConstraint("tenant", "model", "challenger", "champion", "from_at", "asset"),
+    PrimaryKeyConstraint("tenant", "model", "challenger", "champion", "from_at", "asset", "domain"),
     Index("model_comparisons_by_age", "recorded_at"),
 )
 
