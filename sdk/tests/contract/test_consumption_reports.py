@@ -95,6 +95,18 @@ async def test_a_busy_interval_becomes_several_reports(bus, reporter):
     assert len({o.output_id for r in found for o in r.receipts}) == 4_500
 
 
+async def test_long_names_make_more_reports_not_larger_ones(bus, reporter):
+    many = [Output("W" * 200, f"{n:0200}", 1, "m" * 200, "1" * 200) for n in range(2_000)]
+    reporter.receipts(ACME, "c" * 200, Door.RPC, many, operation="o" * 200)
+
+    await reporter.flush()
+
+    found = await reports(bus)
+    assert len(found) > 1
+    assert max(report.ByteSize() for report in found) < 1_000_000
+    assert len({r.output_id for report in found for r in report.receipts}) == 2_000
+
+
 async def test_what_the_bus_did_not_take_is_sent_later_under_its_number(nats, bus, reporter):
     reporter.receipts(ACME, "erp-app", Door.GATEWAY, [ITEM])
     await nats.kill()

@@ -26,6 +26,12 @@ MAX_RECEIPTS: Final = 50_000
 MAX_USES: Final = 20_000
 MAX_PER_REPORT: Final = 2_000
 MAX_WAITING: Final = 64
+UNNAMED: Final = "(unnamed)"
+"""A client whose token names none."""
+
+MAX_REPORT_BYTES: Final = 500_000
+"""Half of what a message may hold."""
+
 
 DROPPED: Final = Counter(
     "twin_consumption_dropped_total", "Receipts and uses that were not reported", ["what"]
@@ -98,7 +104,7 @@ class ConsumptionReporter:
             return
         now = self._clock.wall_now()
         for output in outputs:
-            key = (tenant, client, door, output)
+            key = (tenant, client or UNNAMED, door, output)
             if (tally := self._receipts.get(key)) is None:
                 if len(self._receipts) >= MAX_RECEIPTS:
                     DROPPED.labels("receipt").inc()
@@ -108,7 +114,7 @@ class ConsumptionReporter:
 
     def uses(self, tenant: Tenant, client: str, used: UsedTogether | Use) -> None:
         """Record that a client used this just now."""
-        key = (tenant, client, used)
+        key = (tenant, client or UNNAMED, used)
         now = self._clock.wall_now()
         if (tally := self._uses.get(key)) is None:
             if len(self._uses) >= MAX_USES:
@@ -144,7 +150,9 @@ class ConsumptionReporter:
                     "consumption cannot be reported",
                     extra={"error": str(error), "waiting": len(self._waiting)},
                 )
-                return
+                if error.retryable:
+                    return
+                DROPPED.labels("report").inc(report.entries)
             self._waiting.popleft()
             REPORTS.inc()
 
@@ -174,6 +182,16 @@ class ConsumptionReporter:
     def _wait(
         self, tenant: Tenant, receipts: Sequence[pb.Receipt], uses: Sequence[pb.ContractUse]
     ) -> None:
+        """Let a report wait to be sent; one that the bus would not take is halved."""
+        entries = len(receipts) + len(uses)
+        size = sum(entry.ByteSize() for entry in (*receipts, *uses))
+        if size > MAX_REPORT_BYTES and entries > 1:
+            half, other = (len(receipts) + 1) // 2, (len(uses) + 1) // 2
+            self._wait(tenant, receipts[:half], uses[:other])
+            self._wait(tenant, receipts[half:], uses[other:])
+            return
+        if not entries:
+            return
         self._sequence += 1
         report = pb.ConsumptionReport(
             reporter=self._reporter,
@@ -182,7 +200,6 @@ class ConsumptionReporter:
             receipts=receipts,
             uses=uses,
         )
-        entries = len(receipts) + len(uses)
         self._waiting.append(_Waiting(tenant, self._sequence, report.SerializeToString(), entries))
         if len(self._waiting) > MAX_WAITING:
             DROPPED.labels("report").inc(self._waiting.popleft().entries)
