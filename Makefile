@@ -70,7 +70,7 @@ clean-state: ## Stop the mesh and forget everything it kept
 	@rm -rf "$${TWINMESH_STATE:-.twinmesh}"
 
 .PHONY: docs
-docs: venv ## Generate docs/reference/schema.graphql from the contracts
+docs: venv ## Generate what docs/reference says of doors: the graph, governance's REST
 	@$(BIN)/python docs/reference/generate.py
 
 .PHONY: bench-federation

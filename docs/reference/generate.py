@@ -1,9 +1,13 @@
-"""Write `docs/reference/schema.graphql`: the public graph, composed of every service's contract.
+"""Write what documents say of doors: the public graph, and governance's REST door for CI.
 
-Run `make docs` after a subgraph changed, and commit the result; a test compares.
+`docs/reference/schema.graphql` is composed of every service's contract;
+`docs/reference/governance.openapi.json` is what governance serves at `/openapi.json`.
+Run `make docs` after a subgraph or a route changed, and commit the result; a test compares.
 """
 
 import argparse
+import json
+import logging
 import sys
 from pathlib import Path
 
@@ -32,13 +36,30 @@ def public_schema() -> str:
     return HEAD + print_schema(composed.supergraph.api_schema) + "\n"
 
 
+def governance_door() -> str:
+    """Return the OpenAPI description of governance's REST door, as JSON."""
+    from governance.app import build  # noqa: PLC0415 - the graph needs no server
+    from governance.settings import GovernanceSettings  # noqa: PLC0415
+
+    logging.disable(logging.CRITICAL)  # it is built without keys, and never runs
+    settings = GovernanceSettings(
+        oidc_issuer="http://issuer.example", database_url="postgresql+asyncpg://db.example/g"
+    )
+    described = build(settings).http.app.openapi()
+    return json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
     """Read the command line and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=HERE / "schema.graphql")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder to write to")
     out = parser.parse_args().out
-    out.write_text(public_schema())
-    sys.stderr.write(f"wrote {out.name}\n")
+    for name, text in (
+        ("schema.graphql", public_schema()),
+        ("governance.openapi.json", governance_door()),
+    ):
+        (out / name).write_text(text)
+        sys.stderr.write(f"wrote {name}\n")
 
 
 if __name__ == "__main__":
