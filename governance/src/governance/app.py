@@ -181,7 +181,7 @@ def build(settings: GovernanceSettings) -> TwinService:
     service.add_grpc(add_GovernanceServiceServicer_to_server, GovernanceApi(push, read, release))
     reality = _reality(service, settings, registry, engine, authority)
     changes = _open_change_doors(service, settings, registry, publish, authority)
-    reads = ReadLineage(lineage)
+    reads = ReadLineage(lineage, authority)
     shadows = _open_shadow_doors(
         service,
         settings,
@@ -437,7 +437,7 @@ def _open_model_doors(
 ) -> tuple[ReleaseModel, WatchReplicas, ReplicaBoard]:
     """Open the doors for recalls and lineage; returns what releases, what watches, and where."""
     registry, store = stores
-    lineage, key = ReadLineage(store), _model_key(settings)
+    lineage, key = ReadLineage(store, authority), _model_key(settings)
     if key is None:
         log.error("TWIN_MODEL_KEY is not set: no model can be approved")
     release = ReleaseModel(
@@ -451,9 +451,9 @@ def _open_model_doors(
     )
     bucket = KvMirror(service.nats, REPLICAS)
     board = KvReplicaBoard(bucket)
-    watch = WatchReplicas(registry, board, service.clock)
+    watch = WatchReplicas(registry, board, service.clock, authority)
     recall = RecallModel(release, board, lineage, service.clock, wait_s=settings.recall_wait_s)
-    export = RecordExport(RecordReceipts(store), service.clock)
+    export = RecordExport(RecordReceipts(store), service.clock, authority)
     service.add_grpc(
         add_ModelServiceServicer_to_server, ModelApi(release, recall, lineage, watch, export)
     )
@@ -511,7 +511,7 @@ def _open_shadow_doors(
     figures, changed = Figures(store, Runners(registry, board)), asyncio.Event()
     consumer = MeasurementConsumer(service.nats, RecordMeasured(store), changed)
     judge = JudgeModels(registry, figures, publish, service.clock, rules)
-    read = ReadShadows(registry, figures, service.clock, rules)
+    read = ReadShadows(registry, figures, service.clock, rules, authority)
     answer = AnswerRetraining(registry, service.clock, authority)
 
     async def judge_models() -> None:

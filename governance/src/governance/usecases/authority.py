@@ -55,6 +55,14 @@ class Authority:
         self.require(principal, action, Thing("Log", name, "" if mesh else name))
         return LogName(name)
 
+    def reads(self, principal: Principal, model: str) -> None:
+        """Pass silently when a caller may read what a model, or all, did for its tenant.
+
+        Raises:
+            ForbiddenError: The policies do not permit it.
+        """
+        self.require(principal, "lineage.read", Thing("Model", model, str(principal.tenant)))
+
     async def refresh(self) -> bool:
         """Take up the newest approved set; False when it is in force already.
 

@@ -6,8 +6,10 @@ from typing import Final
 
 from governance.model.contracts import Version
 from governance.model.lineage import Derived, Impact, Receipt, ReportId
+from governance.model.policies import Thing
 from governance.model.releases import ModelName
 from governance.ports import LineageStore
+from governance.usecases.authority import Authority
 from twinmesh_sdk.core.consumption import Door, OutputState
 from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import Tenant
@@ -18,8 +20,6 @@ MAX_RECEIPTS: Final = 5_000
 MAX_LISTED: Final = 1_000
 MAX_PER_ASSET: Final = 50
 FORGET_AT_ONCE: Final = 5_000
-READ_ROLE: Final = "read"
-EXPORT_ROLE: Final = "receipts.write"
 STANDS: Final = (OutputState.OPEN, OutputState.STANDING, OutputState.WITHDRAWN)
 
 
@@ -64,7 +64,10 @@ class RecordDerived:
 class RecordExport:
     """Take the word of an integration that it copied outputs to another system."""
 
-    def __init__(self, receipts: RecordReceipts, clock: Clock) -> None:
+    def __init__(
+        self, receipts: RecordReceipts, clock: Clock, authority: Authority | None = None
+    ) -> None:
+        self._authority = authority or Authority()
         self._receipts = receipts
         self._clock = clock
 
@@ -77,7 +80,8 @@ class RecordExport:
             ForbiddenError: The caller may not.
             InvalidInputError: There is none, or one is no export, or lies in the future.
         """
-        principal.require(EXPORT_ROLE)
+        thing = Thing("Receipts", "exports", str(principal.tenant))
+        self._authority.require(principal, "receipt.record", thing)
         now = self._clock.wall_now()
         if not exported:
             raise InvalidInputError("name at least one output that was copied")
@@ -92,7 +96,8 @@ class RecordExport:
 class ReadLineage:
     """Say what stands on a model version, or was withdrawn with it, and who consumed it."""
 
-    def __init__(self, store: LineageStore) -> None:
+    def __init__(self, store: LineageStore, authority: Authority | None = None) -> None:
+        self._authority = authority or Authority()
         self._store = store
 
     async def impact(
@@ -104,7 +109,7 @@ class ReadLineage:
             ForbiddenError: The caller may not read.
             InvalidInputError: More is asked for than MAX_LISTED.
         """
-        principal.require(READ_ROLE)
+        self._authority.reads(principal, f"{name} {version}")
         if not 1 <= limit <= MAX_LISTED:
             raise InvalidInputError(f"at most {MAX_LISTED} are listed at once, got {limit}")
         tenant, wanted = principal.tenant, (str(name), str(version))
@@ -126,7 +131,7 @@ class ReadLineage:
         self, principal: Principal, assets: Sequence[str], *, per_asset: int
     ) -> dict[str, list[Derived]]:
         """Return what was derived about assets of the caller's tenant, newest first."""
-        principal.require(READ_ROLE)
+        self._authority.reads(principal, "all")
         return await self._store.derived_about(
             principal.tenant, assets, per_subject=min(per_asset, MAX_PER_ASSET)
         )

@@ -324,7 +324,7 @@ class ReleaseModel:
             ForbiddenError: The caller may not read.
             NotFoundError: No such version, or its artefact was never handed in.
         """
-        principal.require("read")
+        self._authority.reads(principal, f"{name} {version}")
         model = _get(await self._versions(name), name, version)
         return model, await self._artefacts.get(model.artefact_digest)
 

@@ -30,6 +30,7 @@ from governance.model.shadow import (
 )
 from governance.ports import Registry, ReplicaBoard, ShadowStore
 from governance.ports.shadows import Measured
+from governance.usecases.authority import Authority
 from twinmesh_sdk.core.errors import NotFoundError
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.core.principal import Principal
@@ -37,7 +38,6 @@ from twinmesh_sdk.ports.clock import Clock
 
 log = logging.getLogger(__name__)
 
-READ_ROLE: Final = "read"
 CONTRACTS_KEPT_S: Final = 5.0
 MEASURED_TYPE: Final = ".model.measured.v1"
 FORGET_AT_ONCE: Final = 5_000
@@ -216,7 +216,15 @@ class ShadowView:
 class ReadShadows:
     """Show how versions do on live events, of the caller's tenant."""
 
-    def __init__(self, registry: Registry, figures: Figures, clock: Clock, rules: Rules) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        figures: Figures,
+        clock: Clock,
+        rules: Rules,
+        authority: Authority | None = None,
+    ) -> None:
+        self._authority = authority or Authority()
         self._registry = registry
         self._figures = figures
         self._clock = clock
@@ -230,7 +238,7 @@ class ReadShadows:
             ForbiddenError: The caller may not read.
             NotFoundError: No such version.
         """
-        principal.require(READ_ROLE)
+        self._authority.reads(principal, f"{name} {version}")
         tenant = principal.tenant
         async with self._registry.snapshot() as session:
             versions = await session.models(str(name))
@@ -258,7 +266,7 @@ class ReadShadows:
         Raises:
             ForbiddenError: The caller may not read.
         """
-        principal.require(READ_ROLE)
+        self._authority.reads(principal, name or "all")
         async with self._registry.snapshot() as session:
             found = await session.retrainings(name or None)
         return [request for request in found if request.tenant == principal.tenant]

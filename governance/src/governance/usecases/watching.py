@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from governance.decide import replicas
 from governance.model.replicas import ReplicaAlarm
 from governance.ports import Registry, ReplicaBoard
+from governance.usecases.authority import Authority
 from twinmesh_sdk.core.principal import Principal
 from twinmesh_sdk.ports.clock import Clock
 
@@ -16,7 +17,14 @@ class WatchReplicas:
         alarms: As of the last look.
     """
 
-    def __init__(self, registry: Registry, board: ReplicaBoard, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        board: ReplicaBoard,
+        clock: Clock,
+        authority: Authority | None = None,
+    ) -> None:
+        self._authority = authority or Authority()
         self._registry = registry
         self._board = board
         self._clock = clock
@@ -47,6 +55,6 @@ class WatchReplicas:
         Raises:
             ForbiddenError: The caller may not read.
         """
-        principal.require("read")
+        self._authority.reads(principal, "all")
         mine = [alarm for alarm in self.alarms if alarm.tenant == str(principal.tenant)]
         return sorted(mine, key=lambda alarm: (alarm.since, alarm.key))

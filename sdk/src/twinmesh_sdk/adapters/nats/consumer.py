@@ -151,7 +151,7 @@ class EventConsumer:
     ) -> None:
         while True:
             messages: Sequence[Msg] = ()
-            with suppress(nats_errors.TimeoutError):
+            with suppress(TimeoutError):  # the client's own, and the bare one that it raises too
                 messages = await subscription.fetch(BATCH, timeout=FETCH_S)
             if messages:
                 await self._work_through(messages)
