@@ -1,4 +1,4 @@
-"""A shadow's whole way on real servers: it runs on live readings, is measured, and takes over.
+"""A shadow's whole way on real servers: it is measured on live readings, takes over, falls back.
 
 Governance and the maintenance twin are the real ones, on a real bus and real databases; the test
 stands in for telemetry and for the asset registry.
@@ -13,6 +13,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from governance import app as governance_app
 from governance.settings import GovernanceSettings
@@ -24,13 +25,18 @@ from twinmesh.assets.v1 import asset_registry_service_pb2_grpc as registry_grpc
 from twinmesh.assets.v1 import model_pb2 as asset_pb
 from twinmesh.core.v1 import interval_pb2
 from twinmesh.governance.v1 import governance_service_pb2 as pb
-from twinmesh.governance.v1 import model_pb2, model_service_pb2
+from twinmesh.governance.v1 import model_pb2, model_service_pb2, shadow_service_pb2
 from twinmesh.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
 from twinmesh.governance.v1.model_service_pb2_grpc import ModelServiceStub
+from twinmesh.governance.v1.shadow_service_pb2_grpc import ShadowServiceStub
 from twinmesh.telemetry.v1 import readings_pb2
+from twinmesh.twin.v1 import model_measured_pb2
+from twinmesh_cli.model import model as model_command
 from twinmesh_sdk.adapters.nats import MeshNats
-from twinmesh_sdk.contract import Contract
-from twinmesh_sdk.core.ids import partition_of
+from twinmesh_sdk.adapters.nats.cloudevents import headers_of
+from twinmesh_sdk.contract import Contract, descriptor_set, event_schema_digest
+from twinmesh_sdk.core.events import Envelope, EventType, event_id
+from twinmesh_sdk.core.ids import Tenant, partition_of
 from twinmesh_sdk.core.times import OPEN_US, to_us
 from twinmesh_sdk.testing.mesh import running, settings_for
 from twinmesh_sdk.wire import timestamp, timestamp_us
@@ -149,6 +155,13 @@ class Governed:
         await self.call("reviewer", GovernanceServiceStub, "ApproveModel", approve)
         return named
 
+    async def twinmesh(self, *words):
+        """Run a command of `twinmesh model` as the author; returns its exit code and output."""
+        address = f"127.0.0.1:{self._service.grpc_port}"
+        door = ["--governance", address, "--token", self._issuer.token("author")]
+        done = await asyncio.to_thread(CliRunner().invoke, model_command, [*words, *door])
+        return done.exit_code, done.output
+
     async def graph(self, query):
         url = f"http://127.0.0.1:{self._service.http_port}/graphql"
         async with httpx.AsyncClient(timeout=20) as client:
@@ -156,6 +169,38 @@ class Governed:
             answer = (await client.post(url, json={"query": query}, headers=headers)).json()
         assert "errors" not in answer, answer
         return answer["data"]["model"]
+
+
+async def measured(bus, version, start, *, error, residual):
+    """Announce a window as the maintenance twin does."""
+    kind, message = EventType("maintenance.model.measured.v1"), "twinmesh.twin.v1.ModelMeasured"
+    said = model_measured_pb2.ModelMeasured(
+        asset_id=PUMP,
+        model="pump-condition",
+        version=version,
+        window_from=timestamp(start),
+        window_to=timestamp(start + timedelta(minutes=10)),
+        rows=100,
+        mean_square=error,
+        mean_residual=residual,
+    )
+    tenant = Tenant("acme")
+    event = Envelope(
+        id=event_id(tenant=tenant, type=kind, aggregate_id=PUMP, aggregate_version=to_us(start)),
+        type=kind,
+        source="maintenance-twin",
+        tenant=tenant,
+        subject=PUMP,
+        time=start,
+        data=said.SerializeToString(),
+    )
+    digest = event_schema_digest(descriptor_set(["twinmesh.twin.v1"]), message)
+    await bus.publish(
+        f"tm.acme.{kind}",
+        event.data,
+        headers=headers_of(event, dataschema=f"{message}#{digest}", traceparent=""),
+        message_id=event.id,
+    )
 
 
 @pytest.fixture
@@ -172,6 +217,7 @@ async def governed(private_nats, database_url, issuer):
         model_key=bytes(range(32)).hex(),
         promotion_least_windows=8,
         promotion_least_span_s=3600,
+        drift_learned_windows=10,
     )
     async with running(governance_app.build(settings)) as service:
         yield Governed(service, issuer)
@@ -201,7 +247,7 @@ LIVE = """{ model(name: "pump-condition", version: "1.1.0") {
 } }"""
 
 
-async def test_a_shadow_is_measured_on_live_readings_and_takes_over(
+async def test_a_shadow_is_measured_takes_over_and_falls_back(
     governed, registry_address, private_nats, second_database_url, issuer
 ):
     bundles = [
@@ -264,3 +310,34 @@ async def test_a_shadow_is_measured_on_live_readings_and_takes_over(
         assert [(e.actor, e.outcome, e.subject) for e in promoted] == [
             ("governance", "ACCEPTED", "pump-condition 1.1.0")
         ]
+
+        # Then it errs: it falls back once, and the next version is asked for.
+        start = datetime.fromisoformat(after["effectiveFrom"])
+        for n in range(1, 20):
+            await measured(bus, "1.1.0", start + n * timedelta(minutes=10), error=1e6, residual=-9)
+        async with asyncio.timeout(30):
+            while len((fallen := await governed.graph(LIVE))["rulings"]) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        assert fallen["state"] == "APPROVED"
+        assert fallen["rulings"][1] == {
+            "kind": "ROLLED_BACK", "against": "1.0.0", "why": "ERROR,DRIFT", "carriedOut": True,
+        }  # fmt: skip
+        entry = json.loads((await (await bus.kv("models")).get("active.pump-condition")).value)
+        assert entry["version"] == "1.0.0"
+
+    (request,) = (
+        await governed.call(
+            "author", ShadowServiceStub, "ListRetrainingRequests",
+            shadow_service_pb2.ListRetrainingRequestsRequest(model="pump-condition"),
+        )
+    ).requests  # fmt: skip
+    assert (request.version, request.answered_by) == ("1.1.0", "")
+    draft = pb.SubmitModelRequest(
+        name="pump-condition", version="1.2.0", artefact=b"{}", draft=True
+    )
+    await governed.call("author", GovernanceServiceStub, "SubmitModel", draft)
+    code, said = await governed.twinmesh("retraining", "answer", request.id, "1.2.0")
+    assert (code, said.split()[-3:]) == (0, ["answered", "by", "1.2.0"])
+    code, said = await governed.twinmesh("live", "pump-condition", "1.1.0")
+    assert code == 0
+    assert "ROLLED_BACK against 1.0.0: ERROR,DRIFT" in said

@@ -5,6 +5,7 @@ import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,9 +61,10 @@ class WorkItemClosed:
 Fact = ConditionChanged | WorkItemOpened | WorkItemClosed
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What a row was expected to say under health, and what was made of it.
+
+    A tuple, for there is one per row.
 
     Attributes:
         expected: Healthy level of each track of the baseline, before the row.

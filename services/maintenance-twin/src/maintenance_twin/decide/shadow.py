@@ -76,11 +76,6 @@ class Window:
     residuals: float = 0.0
     shadows: dict[str, Shadow] = field(default_factory=dict)
 
-    @property
-    def of(self) -> tuple[int, str, str]:
-        """What is measured: another of these begins another measurement."""
-        return self.from_us, self.version, self.configuration_id
-
     def begin(self, from_us: int, version: str, configuration_id: str) -> None:
         """Begin with nothing measured; what shadows have learned stays."""
         self.from_us, self.version, self.configuration_id = from_us, version, configuration_id
@@ -131,12 +126,16 @@ def measure(
         if said is None:
             continue
         from_us = row.t_us // WINDOW_US * WINDOW_US
-        if window.of != (from_us, said.version, said.configuration_id):
+        if (
+            from_us != window.from_us
+            or said.version != window.version
+            or said.configuration_id != window.configuration_id
+        ):
             if from_us != window.from_us:
                 ended += _ended(window)
             window.begin(from_us, said.version, said.configuration_id)
         if said.healthy:
-            _add(window, yardstick.residuals(row, said, said))
+            yardstick.add(window, row, said)
         for name, all_said in beside.items():
             other = all_said[index]
             if other is not None and name != said.version:
@@ -157,18 +156,6 @@ def _shadowed(
     shadow.evaluation.configurations = active.configurations
     Evaluator(shadow.evaluation, context).advance(rows, judged)
     return judged
-
-
-def _add(window: Window, residuals: Sequence[tuple[str, float]]) -> None:
-    if not residuals:
-        return
-    squares = away = 0.0
-    for _, residual in residuals:
-        squares += residual * residual
-        away += residual
-    window.rows += 1
-    window.squares += squares / len(residuals)
-    window.residuals += away / len(residuals)
 
 
 def _add_pair(
@@ -199,6 +186,23 @@ class _Yardstick:
         self._place = {s.name: i for i, s in enumerate(evaluation.profile.signals)}
         self._tracks: dict[tuple[int, int], list[tuple[str, int, int, float]]] = {}
         self._held: list[Baseline] = []
+
+    def add(self, window: Window, row: Row, said: Judged) -> None:
+        """Add a row that the active version called healthy to a window."""
+        count, squares, away = 0, 0.0, 0.0
+        values, expected = row.values, said.expected
+        for _, track, place, spread in self._of(said.baseline, said.baseline):
+            value = values[place]
+            if value == value:  # noqa: PLR0124 - false for NaN only
+                residual = (value - expected[track]) / spread
+                residual = _CLIP if residual > _CLIP else max(residual, -_CLIP)
+                count += 1
+                squares += residual * residual
+                away += residual
+        if count:
+            window.rows += 1
+            window.squares += squares / count
+            window.residuals += away / count
 
     def residuals(self, row: Row, said: Judged, champion: Judged) -> list[tuple[str, float]]:
         """Return name and residual of each charted signal that the row has.
