@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 
 from twinmesh_federation.execution.client import SubgraphClient, SubgraphResponse
@@ -13,6 +15,8 @@ from twinmesh_federation.execution.result import ExecutionResult, GraphQLRequest
 from twinmesh_federation.supergraph.model import Supergraph
 
 DRAIN_TIMEOUT_S: Final = 30.0
+WARM_DOCUMENTS: Final = 200
+WARM_S: Final = 5.0
 
 
 @dataclass(eq=False)
@@ -102,8 +106,31 @@ class Engine:
         """
         if options is not None:
             self._options = options
+        self._put_in_force(self._made(supergraph, (), 0.0))
+
+    async def take_up(
+        self, supergraph: Supergraph, *, options: ExecutorOptions | None = None
+    ) -> None:
+        """Put a supergraph in force as `swap` does, without keeping requests waiting meanwhile.
+
+        Its schema is built, and what was asked last is planned on it, beside the event loop and
+        before it is in force.
+        """
+        if options is not None:
+            self._options = options
+        recent = [] if self._current is None else self._current.executor.latest(WARM_DOCUMENTS)
+        until = monotonic() + WARM_S
+        self._put_in_force(await asyncio.to_thread(self._made, supergraph, recent, until))
+
+    def _made(
+        self, supergraph: Supergraph, recent: Iterable[GraphQLRequest], until: float
+    ) -> Executor:
         executor = Executor(supergraph, self._client, hooks=self._hooks, options=self._options)
         _ = supergraph.api_schema
+        executor.warm_up(recent, until=until)
+        return executor
+
+    def _put_in_force(self, executor: Executor) -> None:
         previous, self._current = self._current, _Version(executor)
         self._retired = [v for v in self._retired if v.in_flight]
         if previous is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 DEFAULT_CHARS: Final = 16 * 1024 * 1024
@@ -34,6 +35,10 @@ class Remembered(Generic[K, V]):
     def held_chars(self) -> int:
         """Return the length of the texts together."""
         return self._held
+
+    def latest(self, count: int) -> list[K]:
+        """Return the keys used last, the last one first."""
+        return list(islice(reversed(self._entries), count))
 
     def get(self, key: K) -> V | None:
         """Return a value; None where none is kept."""

@@ -5,8 +5,15 @@ from collections import Counter
 from contextlib import AsyncExitStack
 
 import aiohttp
+from graphql import parse, print_ast
 
-from twinmesh_federation import AiohttpSubgraphClient, Engine, Subgraph, compose
+from twinmesh_federation import (
+    AiohttpSubgraphClient,
+    Engine,
+    GraphQLRequest,
+    Subgraph,
+    compose,
+)
 from twinmesh_federation.http import GraphQLHandler, WebSocketEndpoint, application
 from twinmesh_federation.serving.pipeline import Pipeline
 from twinmesh_federation.subscriptions import AiohttpSubscriptionClient, Subscriptions
@@ -108,7 +115,7 @@ async def test_no_request_fails_over_twenty_swaps_and_subscriptions_go_on():
                 wanted = asked["answers"] + REQUESTS_PER_SWAP
                 async with enough:
                     await enough.wait_for(lambda w=wanted: asked["answers"] >= w)
-                engine.swap(version(number))
+                await engine.take_up(version(number))
                 asked["swaps"] += 1
                 now, before = workers[number % 2], workers[(number + 1) % 2]
                 await now.until(1)
@@ -160,3 +167,30 @@ async def test_a_request_that_runs_during_a_swap_ends_on_the_supergraph_it_began
         refused = await session.post(url, json={"query": "{ version }"})
         code = (await refused.json())["errors"][0]["extensions"]["code"]
         assert code == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_what_was_asked_last_is_planned_before_a_supergraph_is_in_force():
+    async with AsyncExitStack() as stack:
+        assets = await stack.enter_async_context(subgraph(ASSETS).serving())
+        work = await stack.enter_async_context(subgraph(WORK % "").serving())
+
+        def version(extra):
+            services = [
+                Subgraph("assets", assets, ASSETS), Subgraph("work", work, WORK % extra)
+            ]  # fmt: skip
+            return compose(services).supergraph
+
+        client = AiohttpSubgraphClient()
+        stack.push_async_callback(client.close)
+        engine = Engine(client, supergraph=version("gone: Int"))
+        asked = [QUERY, "{ assets { gone } }", "{ nothing }", "query A { version }"]
+        for query in asked:
+            await engine.execute(GraphQLRequest(query))
+        before = engine.executor
+
+        await engine.take_up(version(""))
+
+        assert engine.executor is not before
+        planned = {key.text for key in engine.executor.planner._cache.latest(100)}
+        assert planned == {print_ast(parse(q)) for q in (QUERY, "query A { version }")}
+        assert (await engine.execute(GraphQLRequest(QUERY))).data == WHOLE

@@ -77,7 +77,8 @@ class SupergraphSource:
             supergraph = await asyncio.to_thread(load_supergraph, data.decode())
         except (SupergraphError, UnicodeDecodeError) as error:
             raise PreconditionFailedError(f"the supergraph cannot be loaded: {error}") from error
-        self._engine.swap(supergraph, options=replace(self._options, urls=pointer.subgraphs))
+        options = replace(self._options, urls=pointer.subgraphs)
+        await self._engine.take_up(supergraph, options=options)
         self._in_force = pointer
         SWAPS.labels("taken up").inc()
         log.info("supergraph is in force", extra={"digest": pointer.digest})

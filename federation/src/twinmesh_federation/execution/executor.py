@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final
 
 from graphql import (
@@ -133,6 +135,24 @@ class Executor:
             known = self._prepare(query, request.operation_name)
             self._documents.put(key, known, len(query))
         return known
+
+    def latest(self, count: int) -> list[GraphQLRequest]:
+        """Return what was asked last, without variables."""
+        return [GraphQLRequest(query, name) for query, name in self._documents.latest(count)]
+
+    def warm_up(self, requests: Iterable[GraphQLRequest], *, until: float) -> None:
+        """Parse, validate and plan what was asked before, so that it need not wait for that.
+
+        Args:
+            until: Stop by then, on `time.monotonic`.
+        """
+        for request in requests:
+            if monotonic() >= until:
+                return
+            prepared = self.prepare(request)
+            if isinstance(prepared, PreparedOperation):
+                with suppress(PlanError):
+                    self.planner.plan(prepared.document, request.operation_name)
 
     def _prepare(self, query: str, name: str | None) -> PreparedOperation | ExecutionResult:  # noqa: PLR0911 - one return per refusal
         limits = self.options.limits
