@@ -119,3 +119,11 @@ def test_every_database_has_one_line_of_migrations():
         revisions = [revision.revision for revision in scripts.walk_revisions()]
         files = sorted(path.name for path in (folder / "versions").glob("*.py"))
         assert [name.split("_")[0] for name in files] == revisions[::-1], folder
+
+
+def test_every_decision_has_a_number_of_its_own():
+    for folder in {path.parent for path in tracked() if path.parent.name == "decisions"}:
+        names = sorted(path.name for path in folder.glob("[0-9]*.md"))
+        assert [name[:4] for name in names] == [f"{n:04d}" for n in range(1, len(names) + 1)]
+        for name in names:
+            assert (folder / name).read_text().startswith(f"# {name[:4]}"), name
