@@ -197,6 +197,9 @@ def plan(
     metavar="SUBGRAPH=ws|sse",
     help="How a subgraph sends events, found out unless named; repeatable.",
 )
+@click.option(
+    "--hot-reload", is_flag=True, help="Reload when the file changes, not on SIGHUP only."
+)
 @click.option("--mask-errors", is_flag=True, help="Hide errors whose code is not the engine's.")
 def serve(  # noqa: PLR0917 - click passes by name
     supergraph_file: Path | None,
@@ -221,6 +224,7 @@ def serve(  # noqa: PLR0917 - click passes by name
     persisted: Path | None,
     safelist: bool,
     subscriptions_by: tuple[str, ...],
+    hot_reload: bool,
     mask_errors: bool,
 ) -> None:
     """Serve a supergraph at /graphql without the mesh; /healthz says when it is ready."""
@@ -233,9 +237,13 @@ def serve(  # noqa: PLR0917 - click passes by name
     if safelist and persisted is None:
         raise click.UsageError("--safelist needs --persisted.")
 
-    supergraph = (
-        _load(supergraph_file) if supergraph_file is not None else _composed(subgraphs_file)
-    )
+    def load() -> Supergraph:
+        if supergraph_file is not None:
+            return _load(supergraph_file)
+        assert subgraphs_file is not None
+        return _composed(subgraphs_file)
+
+    supergraph = load()
     options = ExecutorOptions(
         deadlines=Deadlines(
             request_s=request_timeout,
@@ -271,8 +279,11 @@ def serve(  # noqa: PLR0917 - click passes by name
         masking=ErrorMasking() if mask_errors else None,
         forwarded=forwarded,
     )
+    watched = (supergraph_file or subgraphs_file) if hot_reload else None
+    reload = plain.Reload(engine, load, watched=watched)
     uvicorn.run(
-        plain.gateway(engine, door), host=host, port=port, log_level="warning", access_log=False,
+        plain.gateway(engine, door, reload=reload), host=host, port=port,
+        log_level="warning", access_log=False,
         server_header=False, date_header=False, timeout_graceful_shutdown=5,
         ws="websockets-sansio", ws_max_size=plain.MAX_MESSAGE_BYTES,
     )  # fmt: skip
@@ -408,9 +419,20 @@ def _load(path: Path) -> Supergraph:
         raise click.ClickException(f"{path}: {error}") from error
 
 
-def _composed(path: Path | None) -> Supergraph:
+class NotComposedError(click.ClickException):
+    """Subgraphs do not fit together; shown as JSON."""
 
-    assert path is not None
+    def __init__(self, failed: CompositionFailed) -> None:
+        super().__init__("; ".join(f"{e.code}: {e.message}" for e in failed.errors))
+        self._failed = failed
+
+    def show(self, file: Any = None) -> None:  # noqa: ANN401 - as click has it
+        """Print the errors."""
+        del file
+        _print_json(_failure(self._failed))
+
+
+def _composed(path: Path) -> Supergraph:
     try:
         items = orjson.loads(_read(path))
         inputs = [Subgraph(str(i["name"]), str(i["url"]), str(i["sdl"])) for i in items]
@@ -420,8 +442,7 @@ def _composed(path: Path | None) -> Supergraph:
         ) from error
     result = compose_all(inputs)
     if isinstance(result, CompositionFailed):
-        _print_json(_failure(result))
-        sys.exit(1)
+        raise NotComposedError(result)
     return result.supergraph
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import signal
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
+import click
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from twinmesh_federation import Engine, ExecutionHooks, GraphQLRequest
+from twinmesh_federation import Engine, ExecutionHooks, GraphQLRequest, Supergraph
 from twinmesh_federation.http import (
     GraphQLHandler,
     RefusedRequest,
@@ -31,6 +36,7 @@ from twinmesh_federation.serving.propagation import HeaderRules
 from twinmesh_federation.subscriptions import AiohttpSubscriptionClient, Subscriptions
 
 MAX_MESSAGE_BYTES: Final = 2 * 1024 * 1024
+LOOK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,60 @@ def forwarding(names: Iterable[str]) -> HeaderRules:
     return HeaderRules.of({"name": name} for name in names)
 
 
-def gateway(engine: Engine, door: Door) -> Starlette:
+class Reload:
+    """Takes up a supergraph anew on SIGHUP, and when its file changes if wanted.
+
+    Args:
+        load: Reads the supergraph; what it raises is told, and the last one keeps serving.
+        watched: The file to look at every `LOOK_S`; None for none.
+    """
+
+    def __init__(
+        self, engine: Engine, load: Callable[[], Supergraph], *, watched: Path | None = None
+    ) -> None:
+        self._engine = engine
+        self._load = load
+        self._watched = watched
+        self._wanted = asyncio.Event()
+
+    async def run(self) -> None:
+        """Wait for reasons to reload, until cancelled."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._wanted.set)
+        seen = self._stamp()
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S if self._watched else None):
+                        await self._wanted.wait()
+                if self._wanted.is_set() or self._stamp() != seen:
+                    seen = self._stamp()
+                    self._wanted.clear()
+                    await self._reload()
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+    async def _reload(self) -> None:
+        try:
+            supergraph = await asyncio.to_thread(self._load)
+        except (click.ClickException, OSError) as error:
+            told = error.format_message() if isinstance(error, click.ClickException) else error
+            click.echo(f"supergraph not reloaded: {told}", err=True)
+            return
+        await self._engine.take_up(supergraph)
+        click.echo("supergraph reloaded", err=True)
+
+    def _stamp(self) -> tuple[int, int] | None:
+        if self._watched is None:
+            return None
+        try:
+            found = self._watched.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
+
+def gateway(engine: Engine, door: Door, *, reload: Reload | None = None) -> Starlette:
     """Return the gateway, for a server to run."""
     limiter = None if door.rate is None else RateLimiter(door.rate)
     check = None if door.token is None else _bearer_check(door.token)
@@ -104,6 +163,7 @@ def gateway(engine: Engine, door: Door) -> Starlette:
         GraphQLHandler(pipeline, csrf=csrf),
         websocket=WebSocketEndpoint(pipeline, connect=connect, csrf=csrf),
         middleware=[cors(door.origins)] if door.origins else [],
+        beside=[] if reload is None else [reload.run],
         on_stop=[subscriptions.close],
     )
 

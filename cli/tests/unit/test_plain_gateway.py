@@ -1,6 +1,10 @@
 """What `twinmesh federation serve` runs: a token, pages' origins, registered documents."""
 
+import asyncio
 import json
+import signal
+import socket
+import sys
 
 import aiohttp
 import httpx
@@ -118,3 +122,59 @@ async def test_named_headers_go_on_and_no_others():
         assert (await http.post("/graphql", json=QUERY)).status_code == 200
 
     assert seen == [{"x-tenant": "acme", "authorization": "Bearer t"}, {}]
+
+
+async def test_a_changed_file_and_a_hang_up_reload_the_supergraph_and_a_broken_one_does_not(
+    tmp_path,
+):
+    file = tmp_path / "subgraphs.json"
+
+    def write(sdl):
+        file.write_text(json.dumps([{"name": "a", "url": "http://127.0.0.1:9", "sdl": sdl}]))
+
+    write("type Query { hello: String }")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "twinmesh_cli", "federation", "serve", "--subgraphs", str(file),
+        "--port", str(port := free_port()), "--hot-reload", stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+
+            async def fields():
+                query = {"query": "{ __schema { queryType { fields { name } } } }"}
+                try:
+                    answer = (await http.post("/graphql", json=query)).json()
+                except httpx.TransportError:
+                    return None
+                return {f["name"] for f in answer["data"]["__schema"]["queryType"]["fields"]}
+
+            async def until(wanted):
+                async with asyncio.timeout(30):
+                    while await fields() != wanted:  # noqa: ASYNC110 - another process
+                        await asyncio.sleep(0.05)
+
+            async def told(text):
+                async with asyncio.timeout(30):
+                    while text not in (await process.stderr.readline()).decode():
+                        pass
+
+            await until({"hello"})
+            write("type Query { hello: String changed: Int }")
+            await until({"hello", "changed"})
+            write("type Query { broken: Nothing }")
+            await told("supergraph not reloaded: ")
+            assert await fields() == {"hello", "changed"}
+            process.send_signal(signal.SIGHUP)
+            await told("supergraph not reloaded: ")
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 15) in (0, -signal.SIGTERM)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -229,11 +230,13 @@ def application(
     *,
     websocket: WebSocketEndpoint | None = None,
     middleware: Sequence[Middleware] = (),
+    beside: Sequence[Callable[[], Awaitable[None]]] = (),
     on_stop: Sequence[Callable[[], Awaitable[None]]] = (),
 ) -> Starlette:
     """Build a plain gateway: `/graphql` and `/healthz`, for a server to run.
 
     Args:
+        beside: Run while the server does, cancelled at its end.
         on_stop: Awaited once no request runs any more.
     """
 
@@ -247,7 +250,11 @@ def application(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.ensure_future(run()) for run in beside]
         yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await engine.drain()
         for stop in on_stop:
             await stop()
