@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,3 +117,19 @@ def test_what_is_put_aside_can_be_looked_at_in_a_live_mesh(twinmesh):
     assert code == 0, said
     assert isinstance(json.loads(said), list)
     assert twinmesh("quarantine", "list", "--as", "planner")[0] == 1
+
+
+def test_readings_that_were_put_aside_are_put_through_again_by_the_same_command(live, twinmesh):
+    name = f"LATE-{uuid.uuid4().hex[:6]}"
+    live.send_csv(name.lower(), f"ts,device,signal,value\n2026-01-05T08:00:00Z,{name},flow,0.5\n")
+
+    def waiting():
+        code, said = twinmesh("quarantine", "readings", "--json", "--limit", "1000")
+        assert code == 0, said
+        return [row for row in json.loads(said) if row["source"] == name.lower()]
+
+    row = live.until(waiting)[0]
+    assert row["reason"] == "UNKNOWN_DEVICE"
+    code, said = twinmesh("quarantine", "replay-readings", row["quarantine_id"])
+    assert (code, said) == (0, "1 put through again\n")
+    assert twinmesh("quarantine", "replay-readings")[0] == 2

@@ -145,7 +145,7 @@ def call(
                 grpc.StatusCode.UNAUTHENTICATED,
                 grpc.StatusCode.INVALID_ARGUMENT,
             }
-            where = f" (governance at {address})" if unreachable else ""
+            where = f" (at {address})" if unreachable else ""
             click.echo(f"{code.name}: {details}{where}", err=True)
             raise SystemExit(UNUSABLE if unreachable else REFUSED) from error
 

@@ -1,6 +1,7 @@
 """`twinmesh quarantine`: events that a consumer could not take."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -18,8 +19,8 @@ AT_ONCE: Final = 100
 def quarantine() -> None:
     """List, show, replay and drop events that a consumer could not take.
 
-    Of your token's tenant. Readings have a quarantine of their own, in telemetry: see
-    docs/reference/doors.md.
+    Of your token's tenant. Readings have a quarantine of their own, in telemetry: `quarantine
+    readings` and `quarantine replay-readings`.
     """
 
 
@@ -91,6 +92,73 @@ def drop(door: Door, ids: tuple[int, ...], service: str, event_type: str, reason
         request = pb.DropQuarantinedRequest(ids=some, reason=reason)
         done += _ask(door, _calling("DropQuarantined", request)).dropped
     click.echo(f"{done} dropped")
+
+
+_telemetry_option = click.option(
+    "--telemetry",
+    envvar="TWIN_TELEMETRY_ADDR",
+    default="",
+    metavar="HOST:PORT",
+    help="Telemetry's gRPC address; by default the stack on this machine.",
+)
+
+
+@quarantine.command("readings")
+@click.option("--reason", default="", help="Only with this reason, for example UNKNOWN_DEVICE.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@_telemetry_option
+@door_options("auditor")
+def readings_(door: Door, reason: str, limit: int, telemetry: str, *, as_json: bool) -> None:
+    """List readings that telemetry could not take."""
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - slow to import
+
+    from twinmesh.telemetry.v1 import telemetry_service_pb2 as pb  # noqa: PLC0415
+
+    found: list[Any] = []
+    token = ""
+    while len(found) < limit:
+        request = pb.ListQuarantineRequest(
+            page_size=min(PAGE, limit - len(found)), page_token=token, reason=reason
+        )
+        answer = _ask_telemetry(door, telemetry, _calling("ListQuarantine", request))
+        found += answer.readings
+        if not (token := answer.next_page_token):
+            break
+    if as_json:
+        print_json([MessageToDict(e, preserving_proto_field_name=True) for e in found])
+        return
+    for each in found:
+        click.echo(
+            f"{each.quarantine_id}  {each.arrived_at.ToJsonString()}  {each.source}/{each.name}  "
+            f"{each.reason} x {each.readings}: {each.detail}"
+        )
+
+
+@quarantine.command("replay-readings")
+@click.argument("ids", nargs=-1)
+@click.option("--reason", default="", help="Instead of ids: all with this reason.")
+@_telemetry_option
+@door_options("plant")
+def replay_readings(door: Door, ids: tuple[str, ...], reason: str, telemetry: str) -> None:
+    """Put readings through again, once their cause is gone."""
+    from twinmesh.telemetry.v1 import telemetry_service_pb2 as pb  # noqa: PLC0415
+
+    if bool(ids) == bool(reason):
+        raise click.UsageError("name readings by their ids, or all of one --reason")
+    request = pb.ReplayQuarantineRequest(quarantine_ids=ids, reason=reason)
+    answer = _ask_telemetry(door, telemetry, _calling("ReplayQuarantine", request))
+    click.echo(f"{answer.replayed} put through again")
+
+
+def _ask_telemetry(door: Door, address: str, ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    from twinmesh.telemetry.v1.telemetry_service_pb2_grpc import (  # noqa: PLC0415
+        TelemetryServiceStub,
+    )
+    from twinmesh_cli.running import grpc_address  # noqa: PLC0415 - only where nobody said
+
+    there = replace(door, address=address or grpc_address("telemetry"))
+    return call(there, ask, TelemetryServiceStub)
 
 
 def _ask(door: Door, ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - any answer

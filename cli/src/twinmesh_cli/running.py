@@ -38,5 +38,10 @@ def token_of(identity: str) -> str:
 
 def governance_address() -> str:
     """Return governance's gRPC address on this machine."""
+    return grpc_address("governance")
+
+
+def grpc_address(service: str) -> str:
+    """Return a service's gRPC address on this machine."""
     with failures_told():
-        return f"127.0.0.1:{mesh().port('governance.grpc')}"
+        return f"127.0.0.1:{mesh().port(f'{service}.grpc')}"
