@@ -8,9 +8,10 @@ override by two persons takes named findings back for a time.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from governance.decide.breaches import Breach
-from governance.decide.evidence import Evidence, consumers_of
+from governance.decide.evidence import MAX_CONSUMERS, Evidence, consumers_of
 from governance.decide.graphql_changes import check_graphql_changes
 from governance.decide.model_signatures import check_model_signatures
 from governance.decide.protobuf_changes import check_protobuf_changes
@@ -19,6 +20,9 @@ from governance.model.changes import Deprecation
 from governance.model.contracts import Bundle, Contract, ContractState, Version
 from governance.model.findings import Consumer, Finding
 from twinmesh_sdk.core.times import format_time
+
+MAX_NAMED: Final = 5
+"""How many consumers a message names; the finding holds more."""
 
 
 def check_breaking_changes(
@@ -76,14 +80,19 @@ def next_major(version: Version) -> Version:
 
 
 def affected(
-    bundle: Bundle, breach: Breach, others: Sequence[Bundle], evidence: Evidence
+    bundle: Bundle,
+    breach: Breach,
+    others: Sequence[Bundle],
+    evidence: Evidence,
+    *,
+    at_most: int = MAX_CONSUMERS,
 ) -> tuple[Consumer, ...]:
-    """Return who uses, or declares to use, what a breach changes."""
+    """Return who uses, or declares to use, what a breach changes: so many, the latest first."""
     declared = [
         (other, part) for other in others for part in other.consumes if part in breach.parts
     ]
-    uses = breach.broken(str(bundle.service), evidence.uses)
-    return consumers_of(str(bundle.service), uses, declared, others, evidence)
+    uses = breach.broken(str(bundle.service), evidence.index)
+    return consumers_of(str(bundle.service), uses, declared, others, evidence, at_most=at_most)
 
 
 def _compared(bundle: Bundle, versions: Sequence[Contract]) -> list[Bundle]:
@@ -158,7 +167,9 @@ def said_of(consumers: Sequence[Consumer], evidence: Evidence) -> str:
     """Return in words who uses something, and how far back that was looked at."""
     since = format_time(evidence.looked_since)
     if consumers:
-        return f"{'; '.join(map(_named, consumers))} (looked at since {since})"
+        named = "; ".join(map(_named, consumers[:MAX_NAMED]))
+        more = f"; and {len(consumers) - MAX_NAMED} more" if len(consumers) > MAX_NAMED else ""
+        return f"{named}{more} (looked at since {since})"
     if evidence.observed_since is None:
         return "no use of any contract was reported yet"
     if not evidence.whole:

@@ -4,6 +4,7 @@ The question is put against what runs in the environment, not against succession
 rollback is judged like any other deployment.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -11,7 +12,7 @@ from enum import StrEnum
 from governance.decide.breaking_changes import affected, breaches_between, said_of
 from governance.decide.compat.protobuf_model import read_schema
 from governance.decide.composition import MISSING_PARTNER, Compose
-from governance.decide.evidence import Evidence
+from governance.decide.evidence import MAX_CONSUMERS, Evidence
 from governance.decide.routing import routed, running, served_by_all
 from governance.model.consumption import Use, UseKind
 from governance.model.contracts import Bundle, ContractState, Mesh, Supergraph, Version
@@ -130,7 +131,8 @@ def _breaks(question: Question, bundle: Bundle) -> Iterator[Finding]:
             if key in seen:
                 continue
             seen.add(key)
-            consumers = _present(question, affected(bundle, breach, others, question.evidence))
+            everyone = affected(bundle, breach, others, question.evidence, at_most=sys.maxsize)
+            consumers = _present(question, everyone)[:MAX_CONSUMERS]
             finding = replace(
                 breach.finding,
                 consumers=consumers,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from governance.decide.breaches import UseIndex
 from governance.model.changes import Deprecation, Override
 from governance.model.consumption import ClientOwner, Use
 from governance.model.contracts import Bundle
@@ -12,6 +13,8 @@ from governance.model.findings import Consumer
 
 MAX_PARTS: Final = 20
 """How many parts one consumer is named with."""
+MAX_CONSUMERS: Final = 50
+"""How many consumers one finding names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Evidence:
         deprecations: By service and coordinate.
         overrides: Requested and approved, not yet expired.
         deprecation_window: How long what is deprecated stays.
+        index: The uses by what they are of.
     """
 
     now: datetime
@@ -37,6 +41,11 @@ class Evidence:
     deprecations: Mapping[tuple[str, str], Deprecation] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
     deprecation_window: timedelta = timedelta(days=30)
+    index: UseIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the uses once."""
+        object.__setattr__(self, "index", UseIndex(self.uses))
 
     @property
     def looked_since(self) -> datetime:
@@ -65,6 +74,8 @@ def consumers_of(
     declared: Iterable[tuple[Bundle, str]],
     others: Iterable[Bundle],
     evidence: Evidence,
+    *,
+    at_most: int = MAX_CONSUMERS,
 ) -> tuple[Consumer, ...]:
     """Return who uses these parts of a service's contract, the most recent first.
 
@@ -74,6 +85,7 @@ def consumers_of(
         declared: Who declares to consume which event type.
         others: Other services, for their owners.
         evidence: Further owners.
+        at_most: How many to name.
     """
     owners = owners_of(others, evidence.owners.values())
     seen: dict[str, list[Use]] = {}
@@ -101,4 +113,4 @@ def consumers_of(
             )
         )
     latest = {c.name: c.last_at.timestamp() if c.last_at else 0.0 for c in found}
-    return tuple(sorted(found, key=lambda c: (-latest[c.name], c.name)))
+    return tuple(sorted(found, key=lambda c: (-latest[c.name], c.name))[:at_most])

@@ -78,7 +78,9 @@ class ReadConsumers:
             owners = {owner.client: owner for owner in await session.owners()}
             mesh = await session.mesh()
         bundles = [contract.bundle for contract in mesh.active().values()]
-        consumers = consumers_of(service, found, (), bundles, Evidence(now=now, owners=owners))
+        consumers = consumers_of(
+            service, found, (), bundles, Evidence(now=now, owners=owners), at_most=MAX_SHOWN
+        )
         latest = sorted(found, key=lambda use: use.last_at, reverse=True)[:MAX_SHOWN]
         return Used(tuple(latest), start, observed, consumers)
 
