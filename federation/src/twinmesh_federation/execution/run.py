@@ -462,7 +462,10 @@ class PlanRun:
                     for targets in lookup.targets
                     for found in targets
                 )
+                before = len(self.covered)
                 self._not_asked(fetch, entry, causes, asked)
+                if len(self.covered) > before:
+                    self._failed[fetch.id] = causes[0]  # in part: what rests on it is told too
 
     def _not_asked(
         self, fetch: Fetch, entry: EntityEntry, causes: list[str], asked: frozenset[int]

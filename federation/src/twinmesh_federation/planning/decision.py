@@ -633,10 +633,11 @@ class Decider:
             for s, found in options
         }
 
-        def ways(item: tuple[Selection, dict[tuple[str, str], _Split]]) -> int:
-            return len(full[id(item[0])]) or len(item[1]) + 1_000
+        def freedom(item: tuple[Selection, dict[tuple[str, str], _Split]]) -> float:
+            """Say how free the choice is: one site; several that each answer a part; several."""
+            return len(full[id(item[0])]) or 1.5
 
-        selection, found = min(options, key=ways)
+        selection, found = min(options, key=freedom)
         among = full[id(selection)] or found
         order = {site: number for number, site in enumerate(moves)}
 
