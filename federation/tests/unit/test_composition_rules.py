@@ -243,3 +243,19 @@ def test_a_key_selects_nothing_abstract():
     sdl = QUERY + 'interface I { id: ID! } type T @key(fields: "i") { i: I }'
 
     assert codes(a=sdl) == {"KEY_FIELDS_SELECT_INVALID_TYPE"}
+
+
+@pytest.mark.parametrize(
+    ("header", "sdl", "expected"),
+    [
+        ("", "type T @extends { id: ID! }", {"EXTENSION_WITH_NO_BASE"}),
+        ("", "extend type T { id: ID! }", {"EXTENSION_WITH_NO_BASE"}),
+        ("", 'type T @extends @key(fields: "id") { id: ID! @external }', set()),
+        (V2, "type T @extends { id: ID! }", set()),
+        (V2, "extend type T { id: ID! }", {"EXTENSION_WITH_NO_BASE"}),
+        (V2, 'interface T @extends @key(fields: "id") { id: ID! @external }', set()),
+        (V2, 'interface T @key(fields: "id") { id: ID! @external }', {"EXTERNAL_ON_INTERFACE"}),
+    ],
+)
+def test_an_extension_needs_a_definition_somewhere(header, sdl, expected):
+    assert codes(header=header, a="type Query { t: T }\n" + sdl) == expected

@@ -90,10 +90,8 @@ class Merger:
             )
             return None
         kind = next(iter(found))
-        if (
-            name not in ("Query", "Mutation", "Subscription")
-            and all(not info.defined for info in sources.values())
-            and not any(info.has("extends") and info.defined for info in sources.values())
+        if name not in ("Query", "Mutation", "Subscription") and all(
+            self._only_extends(graph, info) for graph, info in sources.items()
         ):
             self._add(
                 "EXTENSION_WITH_NO_BASE",
@@ -103,6 +101,13 @@ class Merger:
                 "Define the type in one of the subgraphs.",
             )
         return MergedType(name, kind, sources)
+
+    def _only_extends(self, graph: str, info: TypeDef) -> bool:
+        """Tell whether a subgraph relies on another to define the type."""
+        if not info.defined:
+            return True
+        v1_object = self._schemas[graph].is_v1 and info.kind == kinds.OBJECT
+        return v1_object and info.has("extends") and not info.has("key")
 
     def _merge_type(self, merged: MergedType, use: EnumUse) -> None:
         for info in merged.sources.values():

@@ -114,7 +114,7 @@ class SubgraphRules:
             )  # fmt: skip
         if sum(1 for _ in item.applied("shareable")) > 1:
             self._add("INVALID_SHAREABLE_USAGE", f"@shareable stands twice on {where}", where)
-        if on_interface and item.has("external"):
+        if on_interface and item.external and item.has("external"):
             self._add(
                 "EXTERNAL_ON_INTERFACE", f"@external on interface field {where}", where,
                 "Put it on the fields of the implementations.",
