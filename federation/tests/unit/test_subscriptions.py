@@ -492,6 +492,24 @@ async def test_operations_of_one_socket_are_bounded():
             assert await closes_with(g, INIT, SUBSCRIBE, {**SUBSCRIBE, "id": "2"}) == 4429
 
 
+@pytest.mark.parametrize(
+    ("limits", "code"), [(SocketLimits(per_client=1), 4429), (SocketLimits(total=1), 1013)]
+)
+async def test_connections_are_bounded_and_free_again_once_closed(limits, code):
+    async with gateway(limits=None) as g:
+        pipeline = Pipeline(g.engine, subscriptions=g.subscriptions)
+        endpoint = WebSocketEndpoint(pipeline, limits=limits)
+        app = application(g.engine, GraphQLHandler(pipeline), websocket=endpoint)
+        async with served(app) as g.url:
+            async with g.socket():
+                assert await closes_with(g, INIT) == code
+            async with asyncio.timeout(10):
+                while endpoint.clients or endpoint._open:  # noqa: ASYNC110 - nothing announces it
+                    await asyncio.sleep(0.01)
+            async with g.socket():
+                pass
+
+
 async def test_a_page_of_another_site_cannot_open_a_socket():
     async with gateway(csrf=CsrfPolicy(frozenset({"https://ours.example"}))) as g:
         with pytest.raises(aiohttp.WSServerHandshakeError):

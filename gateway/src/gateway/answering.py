@@ -193,6 +193,12 @@ def client_of(_connection: HTTPConnection, context: object) -> Hashable:
     return context.principal.tenant, context.principal.client_id
 
 
+def client_of_socket(socket: WebSocket) -> Hashable:
+    """Return who counts as one client of a connected WebSocket."""
+    principal, _ = socket.state.caller
+    return principal.tenant, principal.client_id
+
+
 def note_masked(errors: list[dict[str, Any]]) -> None:
     """Log what clients do not see."""
     for error in errors:

@@ -6,7 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway import caching, observing
-from gateway.answering import EXPLAIN, Answering, client_of, note_masked
+from gateway.answering import (
+    EXPLAIN,
+    Answering,
+    client_of,
+    client_of_socket,
+    note_masked,
+)
 from gateway.consumption import Consumption
 from gateway.forwarding import MeshHooks
 from gateway.query_page import QueryPage, read_samples
@@ -160,7 +166,9 @@ def _open_doors(
     service.http.app.add_route("/graphql", handler.__call__, methods=["GET", "POST"])
     service.http.add_websocket(
         "/graphql",
-        WebSocketEndpoint(pipeline, connect=answering.connect, csrf=csrf),
+        WebSocketEndpoint(
+            pipeline, connect=answering.connect, client_of=client_of_socket, csrf=csrf
+        ),
         max_bytes=settings.max_body_bytes,
     )
     if origins:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,6 +32,7 @@ WRONG_PROTOCOL: Final = 4406
 INIT_TIMEOUT: Final = 4408
 ID_TAKEN: Final = 4409
 TOO_MANY: Final = 4429
+TRY_AGAIN: Final = 1013
 SILENT: Final = 4499
 TOO_SLOW: Final = 4498
 IDLE: Final = 4497
@@ -39,6 +41,10 @@ MAX_REASON_BYTES: Final = 120
 
 Connect = Callable[[WebSocket, dict[str, Any]], "Awaitable[None] | None"]
 """Sees the payload of `connection_init`; may raise `RefusedRequest`."""
+
+
+def _address_of(socket: WebSocket) -> Hashable:
+    return socket.client.host if socket.client else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class SocketLimits:
         message_bytes: Length of a client's message.
         silence_s: Seconds after which a client that answers no ping is given up.
         idle_s: Seconds after which a connection without an operation is closed.
+        per_client: Connections open at once for one client.
+        total: Connections open at once for all.
     """
 
     init_s: float = 5.0
@@ -58,6 +66,8 @@ class SocketLimits:
     message_bytes: int = 1_000_000
     silence_s: float = 45.0
     idle_s: float = 300.0
+    per_client: int = 50
+    total: int = 500
 
 
 class WebSocketEndpoint:
@@ -66,6 +76,7 @@ class WebSocketEndpoint:
     Args:
         connect: Authenticates a connection; leaves what it learns in `websocket.state`, where the
             pipeline's context factory finds it.
+        client_of: Tells clients apart, once they are connected.
         csrf: Whose pages may connect.
     """
 
@@ -74,12 +85,16 @@ class WebSocketEndpoint:
         pipeline: Pipeline,
         *,
         connect: Connect | None = None,
+        client_of: Callable[[WebSocket], Hashable] = _address_of,
         csrf: CsrfPolicy | None = None,
         limits: SocketLimits | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.connect = connect
+        self.client_of = client_of
         self.limits = limits or SocketLimits()
+        self.clients: Counter[Hashable] = Counter()
+        self._open = 0
         self._csrf = csrf or CsrfPolicy()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +110,14 @@ class WebSocketEndpoint:
             await socket.close(WRONG_PROTOCOL, "Subprotocol not acceptable")
             return
         await socket.accept(subprotocol=PROTOCOL)
-        await _Connection(self, socket).serve()
+        if self._open >= self.limits.total:
+            await socket.close(TRY_AGAIN, "Too many connections: try again later")
+            return
+        self._open += 1
+        try:
+            await _Connection(self, socket).serve()
+        finally:
+            self._open -= 1
 
 
 class _CloseError(Exception):
@@ -118,6 +140,7 @@ class _Connection:
         self._sending = asyncio.Lock()
         self._heard = asyncio.Event()
         self._acknowledged = False
+        self._client: list[Hashable] = []
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def serve(self) -> None:
@@ -132,6 +155,7 @@ class _Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._forget_client()
         await self._close(done)
 
     async def _close(self, done: set[asyncio.Future[Any]]) -> None:
@@ -211,8 +235,24 @@ class _Connection:
                     await made
             except RefusedRequest as refusal:
                 raise _CloseError(FORBIDDEN, f"Forbidden: {refusal}") from refusal
+        self._count_client()
         self._acknowledged = True
         await self._send({"type": "connection_ack"})
+
+    def _count_client(self) -> None:
+        client, clients = self._endpoint.client_of(self._socket), self._endpoint.clients
+        if clients[client] >= self._limits.per_client:
+            raise _CloseError(
+                TOO_MANY, f"At most {self._limits.per_client} connections: use one for all"
+            )
+        clients[client] += 1
+        self._client.append(client)
+
+    def _forget_client(self) -> None:
+        for client in self._client:
+            self._endpoint.clients[client] -= 1
+            if not self._endpoint.clients[client]:
+                del self._endpoint.clients[client]
 
     def _subscribe(self, operation_id: object, payload: object) -> None:
         if not self._acknowledged:
