@@ -27,7 +27,7 @@ from twinmesh_federation import (
 from twinmesh_federation.selection import Field, parse_field_set
 from twinmesh_federation.testing import LocalSubgraph, LocalSubgraphs
 
-EXAMPLES = int(os.environ.get("TWINMESH_SPLIT_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("TWINMESH_SPLIT_EXAMPLES", "80"))
 OBJECTS = 3
 LABEL = "next"
 DIRECTIVES = (

@@ -73,6 +73,8 @@ def test_arguments_of_an_external_field_are_the_owners(sdls, expected):
     ({"a": "n: String @shareable", "b": "n: String"}, {"INVALID_FIELD_SHARING"}),
     ({"a": "n: String @shareable", "b": "n: String! @shareable"}, set()),
     ({"a": "n: String @shareable", "b": "n: Int @shareable"}, {"FIELD_TYPE_MISMATCH"}),
+    ({"a": "n: [Int] @shareable", "b": "n: [Int!]! @shareable"}, set()),
+    ({"a": "n: [Int!] @shareable", "b": "n: [Int]! @shareable"}, {"FIELD_TYPE_MISMATCH"}),
     ({"a": 'n: String @override(from: "b")', "b": "n: String"}, set()),
     ({"a": 'n: String @override(from: "b")', "b": "n: Int"}, {"FIELD_TYPE_MISMATCH"}),
     (
@@ -221,6 +223,7 @@ def test_a_mark_that_stands_twice_is_refused_in_the_words_of_its_version(minor, 
     (("a: Int", "b: Int"), set()),
     (("a: Int", "a: ID"), {"FIELD_ARGUMENT_TYPE_MISMATCH"}),
     (("a: [Int]", "a: [Int!]!"), set()),
+    (("a: [Int!]", "a: [Int]!"), {"FIELD_ARGUMENT_TYPE_MISMATCH"}),
     (("a: Int!", "b: Int"), {"REQUIRED_ARGUMENT_MISSING_IN_SOME_SUBGRAPH"}),
 )
 def test_arguments_of_a_shared_field_are_what_all_can_take(sdls, expected):

@@ -275,3 +275,10 @@ async def test_a_header_cannot_smuggle_another(lean, scripted):
     with pytest.raises(SubgraphFailure):
         await lean.send(asked)
     assert not seen
+
+
+async def test_an_answer_nobody_asked_for_is_not_taken_for_the_next(lean, scripted):
+    url, seen = await scripted(ok() + ok(b'{"data":{"ok":"stolen"}}'))
+    for _ in range(2):
+        assert (await lean.send(request(url, "{ ok }"))).data == {"ok": True}
+    assert len(seen) == 2

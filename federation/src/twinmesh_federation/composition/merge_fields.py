@@ -280,17 +280,19 @@ class FieldMerger:
         return merged
 
     def _wider(self, first: TypeRef, second: TypeRef) -> TypeRef | None:
-        non_null = first.non_null and second.non_null
-        if (first.of is None) != (second.of is None):
-            return None
-        if first.of is not None and second.of is not None:
-            inner = self._wider(first.of, second.of)
-            return None if inner is None else TypeRef(inner.name, inner, non_null)
-        if first.name == second.name or self._includes(first.name, second.name):
-            return TypeRef(first.name, None, non_null)
-        if self._includes(second.name, first.name):
-            return TypeRef(second.name, None, non_null)
-        return None
+        """Return the one of two types that admits all that the other does."""
+        if self._admits(first, second):
+            return first
+        return second if self._admits(second, first) else None
+
+    def _admits(self, wide: TypeRef, narrow: TypeRef) -> bool:
+        if wide.non_null and not narrow.non_null:
+            return False
+        if wide.of is not None and narrow.of is not None:
+            return self._admits(wide.of, narrow.of)
+        if wide.of is not None or narrow.of is not None:
+            return False
+        return wide.name == narrow.name or self._includes(wide.name, narrow.name)
 
     def _includes(self, wide: str, narrow: str) -> bool:
         merged = self._types.get(wide)

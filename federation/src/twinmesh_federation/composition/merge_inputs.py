@@ -48,23 +48,22 @@ def enum_usage(schemas: Iterable[SubgraphSchema]) -> dict[str, EnumUse]:
 
 
 def narrowest(refs: Iterable[TypeRef]) -> TypeRef | None:
-    """Merge input types: non-null wherever one demands it; None if they disagree."""
+    """Merge input types: the one that takes least; None if none takes no more than each other."""
     merged: TypeRef | None = None
     for ref in refs:
-        merged = ref if merged is None else _narrower(merged, ref)
-        if merged is None:
+        if merged is None or _takes_no_more(ref, merged):
+            merged = ref
+        elif not _takes_no_more(merged, ref):
             return None
     return merged
 
 
-def _narrower(first: TypeRef, second: TypeRef) -> TypeRef | None:
-    non_null = first.non_null or second.non_null
-    if first.of is None and second.of is None:
-        return TypeRef(first.name, None, non_null) if first.name == second.name else None
-    if first.of is None or second.of is None:
-        return None
-    inner = _narrower(first.of, second.of)
-    return None if inner is None else TypeRef(inner.name, inner, non_null)
+def _takes_no_more(narrow: TypeRef, wide: TypeRef) -> bool:
+    if wide.non_null and not narrow.non_null:
+        return False
+    if narrow.of is not None and wide.of is not None:
+        return _takes_no_more(narrow.of, wide.of)
+    return narrow.of is None and wide.of is None and narrow.name == wide.name
 
 
 def default_of(sources: Iterable[Argument]) -> tuple[str | None, bool]:

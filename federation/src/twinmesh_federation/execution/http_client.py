@@ -135,6 +135,11 @@ class _Connection(asyncio.Protocol):
 
     # ----------------------------------------------------------------- parser
 
+    def on_message_begin(self) -> None:
+        """Give the connection up if more comes than was asked."""
+        if self._complete:
+            self.lost = True
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Bound the head, and note how the body is encoded."""
         self._head_size += len(name) + len(value)
