@@ -11,6 +11,7 @@ from twinmesh_federation.composition.merge_inputs import (
     MergedArgument,
     default_of,
     narrowest,
+    takes_no_more,
 )
 from twinmesh_federation.composition.model import Argument, FieldDef, SubgraphSchema, TypeDef
 from twinmesh_federation.composition.placement_rules import merged_on_external
@@ -382,7 +383,7 @@ class FieldMerger:
                         name,
                         "Copy the owner's definition.",
                     )
-                elif not _takes(own.type, argument.type):
+                elif not takes_no_more(argument.type, own.type):
                     self._add(
                         "EXTERNAL_ARGUMENT_TYPE_MISMATCH",
                         f"External {where}({argument.name}:) is {own.type}, elsewhere "
@@ -399,15 +400,6 @@ class FieldMerger:
                         name,
                         "Copy the owner's definition.",
                     )
-
-
-def _takes(own: TypeRef, ref: TypeRef) -> bool:
-    """Tell whether what an argument of type `ref` is given also fits `own`."""
-    if own.non_null and not ref.non_null:
-        return False
-    if own.of is not None and ref.of is not None:
-        return _takes(own.of, ref.of)
-    return own.of is None and ref.of is None and own.name == ref.name
 
 
 Predicate = Callable[[str, str], bool]

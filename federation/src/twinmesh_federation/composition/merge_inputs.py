@@ -51,18 +51,19 @@ def narrowest(refs: Iterable[TypeRef]) -> TypeRef | None:
     """Merge input types: the one that takes least; None if none takes no more than each other."""
     merged: TypeRef | None = None
     for ref in refs:
-        if merged is None or _takes_no_more(ref, merged):
+        if merged is None or takes_no_more(ref, merged):
             merged = ref
-        elif not _takes_no_more(merged, ref):
+        elif not takes_no_more(merged, ref):
             return None
     return merged
 
 
-def _takes_no_more(narrow: TypeRef, wide: TypeRef) -> bool:
+def takes_no_more(narrow: TypeRef, wide: TypeRef) -> bool:
+    """Tell whether all that fits one input type fits another."""
     if wide.non_null and not narrow.non_null:
         return False
     if narrow.of is not None and wide.of is not None:
-        return _takes_no_more(narrow.of, wide.of)
+        return takes_no_more(narrow.of, wide.of)
     return narrow.of is None and wide.of is None and narrow.name == wide.name
 
 
@@ -192,4 +193,5 @@ __all__ = [
     "merge_enum",
     "merge_input_fields",
     "narrowest",
+    "takes_no_more",
 ]
