@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from governance.decide.compat.case import Case, Format, Side
     from governance.decide.compat.verdict import Change
     from governance.usecases.checking import CheckCompatibility
+
+log = logging.getLogger(__name__)
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 MAX_FILES: Final = 500
@@ -58,6 +61,8 @@ def check(
     Exit 0: compatible; 1: not; 2: unusable input.
     """
     try:
+        if batch is not None and (schemas or kind):
+            raise click.UsageError("--batch FILE names formats and schemas line by line")
         if batch is not None:
             raise SystemExit(_check_batch(batch, profile))
         if kind is None or len(schemas) < 2:
@@ -99,6 +104,10 @@ def _check_batch(file: Path, profile: str) -> int:
         except (TwinError, ValueError, RecursionError) as error:
             unusable_lines += 1
             answer = {"compatible": None, "reasons": [], "error": str(error)}
+        except Exception as error:  # one line's fault must not cost the others their answer
+            log.exception("a case cannot be judged", extra={"case": str(name)[:200]})
+            unusable_lines += 1
+            answer = {"compatible": None, "reasons": [], "error": f"fault: {error!r}"}
         click.echo(json.dumps({"id": name, **answer}, ensure_ascii=False))
     return UNUSABLE if unusable_lines else 0
 

@@ -138,3 +138,12 @@ def test_a_batch_with_a_bad_line_answers_the_others_and_is_2(run):
     assert [(a["id"], a["compatible"]) for a in answers] == [
         ("line 1", None), ("g", True), ("line 3", None),
     ]  # fmt: skip
+
+
+def test_a_batch_names_its_own_schemas(run, tmp_path):
+    batch = tmp_path / "cases.jsonl"
+    batch.write_text("")
+    code, said = run("--batch", str(batch), "--format", "protobuf", a__proto=OLD)
+
+    assert code == 2
+    assert "--batch" in said

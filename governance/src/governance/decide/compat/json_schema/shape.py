@@ -7,6 +7,7 @@ from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError
 
 MAX_SCHEMAS: Final = 20_000
 MAX_DEPTH: Final = 200
+MAX_NUMBER: Final = 10**300
 
 TYPES: Final = frozenset({"string", "integer", "number", "boolean", "null", "array", "object"})
 _ONE: Final = (
@@ -24,7 +25,7 @@ _COUNTS: Final = (
 _NUMBERS: Final = (
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", *_COUNTS,
 )  # fmt: skip
-_TEXTS: Final = ("pattern", "format", "$ref")
+_TEXTS: Final = ("pattern", "format", "$ref", "$schema", "$id", "$anchor")
 
 
 def check_shape(schema: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -102,13 +103,18 @@ def _check_numbers(schema: dict[str, Any], place: str) -> None:
         value = schema.get(keyword)
         if value is None or (isinstance(value, bool) and keyword.startswith("exclusive")):
             continue  # draft 4 has the exclusive bounds as yes and no
-        finite = isinstance(value, int | float) and math.isfinite(value)
-        if isinstance(value, bool) or not finite:
+        if isinstance(value, bool) or not _finite(value):
             raise InvalidInputError(f"{place}/{keyword} is a number, not {str(value)[:40]!r}")
         if keyword in _COUNTS and value < 0:
             raise InvalidInputError(f"{place}/{keyword} is not below 0")
         if keyword == "multipleOf" and value <= 0:
             raise InvalidInputError(f"{place}/multipleOf is above 0")
+
+
+def _finite(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    if isinstance(value, int):
+        return abs(value) < MAX_NUMBER
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _pairs(schema: dict[str, Any], keyword: str, place: str) -> list[tuple[str, Any]]:

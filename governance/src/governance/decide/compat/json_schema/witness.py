@@ -127,7 +127,7 @@ def _objects(parts: Schemas, depth: int) -> Iterator[dict[str, Any]]:
     if not names and not any(_speaks_of_objects(schema) for _, schema in parts):
         return
     values = {name: _values(parts, name, depth) for name in [*names, EXTRA]}
-    required = {n for _, s in parts for n in s.get("required") or () if isinstance(n, str)}
+    required = {name for _, schema in parts for name in _required(schema)}
     full = {name: values[name][0] for name in names}
     base = {name: full[name] for name in names if name in required}
     for start in ({}, base, full):
@@ -189,7 +189,10 @@ def _take(schemas: Schemas, depth: int) -> list[Any]:
         return found
     document, schema = schemas[0]
     check = document.validator().evolve(schema=schema)
-    return sorted(found, key=lambda value: not check.is_valid(value))
+    try:
+        return sorted(found, key=lambda value: not check.is_valid(value))
+    except _TROUBLE:
+        return found
 
 
 def _values(parts: Schemas, name: str, depth: int) -> list[Any]:
@@ -213,7 +216,7 @@ def _names(parts: Schemas) -> list[str]:
     for _, schema in parts:
         for keyword in ("properties", "dependencies", "dependentRequired", "dependentSchemas"):
             found |= dict.fromkeys(_mapping(schema, keyword))
-        found |= dict.fromkeys(n for n in schema.get("required") or () if isinstance(n, str))
+        found |= dict.fromkeys(_required(schema))
         for pattern in _mapping(schema, "patternProperties"):
             found[pattern.strip("^$")] = None
     return list(found)[:MAX_NAMES]
@@ -235,6 +238,11 @@ def _speaks_of_arrays(schema: dict[str, Any]) -> bool:
     return "array" in _types(schema) or any(
         keyword.endswith(("tems", "Contains")) or keyword == "contains" for keyword in schema
     )
+
+
+def _required(schema: dict[str, Any]) -> list[str]:
+    named = schema.get("required")  # a list; draft 3 had it as yes and no
+    return [n for n in named if isinstance(n, str)] if isinstance(named, list) else []
 
 
 def _types(schema: dict[str, Any]) -> list[Any]:
