@@ -218,6 +218,7 @@ async def governed(private_nats, database_url, issuer):
         promotion_least_windows=8,
         promotion_least_span_s=3600,
         drift_learned_windows=10,
+        model_judge_s=0.2,
     )
     async with running(governance_app.build(settings)) as service:
         yield Governed(service, issuer)

@@ -128,7 +128,6 @@ log = logging.getLogger(__name__)
 FORGET_EVERY_S: Final = 3600.0
 WATCH_S: Final = 5.0
 WATCH_PAUSE_S: Final = 0.5
-JUDGE_PAUSE_S: Final = 1.0
 LAGGING: Final = Gauge(
     "twin_model_replicas_lagging", "Processes that run other versions than the schedule says"
 )
@@ -525,7 +524,7 @@ def _open_shadow_doors(
             except TwinError as error:
                 changed.set()
                 log.warning("models cannot be judged", extra={"error": str(error)})
-            await asyncio.sleep(JUDGE_PAUSE_S)
+            await asyncio.sleep(settings.model_judge_s)
 
     kept = timedelta(days=settings.measurements_kept_days)
     forget = ForgetMeasured(store, service.clock, kept=kept)

@@ -70,6 +70,12 @@ class GovernanceSettings(DatabaseSettings):
             "and told only"
         ),
     )
+    model_judge_s: float = Field(
+        default=10.0,
+        ge=0.1,
+        le=3600,
+        description="shortest time from one look at what was measured to the next, in seconds",
+    )
     promotion_least_windows: int = Field(
         default=72, ge=2, le=4_000, description="windows before which no shadow is promoted"
     )
