@@ -50,11 +50,14 @@ class Consumption:
 
         Each event of a subscription is an answer of its own.
         """
-        outputs, asked.outputs = asked.outputs, CollectedOutputs()
+        told, asked.told = asked.told, []
         if asked.plan is not None:
-            asyncio.get_running_loop().call_soon(self._record, asked, asked.plan, outputs)
+            asyncio.get_running_loop().call_soon(self._record, asked, asked.plan, told)
 
-    def _record(self, asked: Asked, plan: QueryPlan, outputs: CollectedOutputs) -> None:
+    def _record(self, asked: Asked, plan: QueryPlan, told: list[object]) -> None:
+        outputs = CollectedOutputs()
+        for each in told:
+            outputs.merge(CollectedOutputs.of_extension(each))
         tenant, client = asked.principal.tenant, asked.principal.client_id
         operation = plan.operation.name or ""
         self._reporter.receipts(tenant, client, Door.GATEWAY, outputs.outputs, operation=operation)

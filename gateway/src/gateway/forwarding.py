@@ -13,7 +13,6 @@ from twinmesh_federation.execution.hooks import ExecutionHooks
 from twinmesh_federation.planning.plan import Fetch, Path, QueryPlan
 from twinmesh_federation.serving import HeaderRules, RefusedRequest
 from twinmesh_sdk.adapters import tracing
-from twinmesh_sdk.core.consumption import CollectedOutputs
 from twinmesh_sdk.core.principal import SERVICE_ROLE, Principal
 from twinmesh_sdk.core.request import Deadline
 from twinmesh_sdk.core.times import ReadTime
@@ -29,7 +28,7 @@ class Asked:
         about_now: No other times were asked for.
         plan: The plan that ran; None before planning.
         variables: As the client sent them.
-        outputs: The derived outputs that the subgraphs' answers carry.
+        told: What subgraphs said beside their answers; read for derived outputs afterwards.
         cost: What it was estimated to cost; None where no limit is set.
         subscribing: It is a subscription, not one of its events.
         cached: By subgraph, what of its part was kept from earlier answers, and how old it is.
@@ -46,7 +45,7 @@ class Asked:
     trust: TrustSummary = field(default_factory=TrustSummary)
     plan: QueryPlan | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
-    outputs: CollectedOutputs = field(default_factory=CollectedOutputs)
+    told: list[object] = field(default_factory=list)
     cost: Cost | None = None
     subscribing: bool = False
     cached: dict[str, CachedPart] = field(default_factory=dict)
@@ -63,7 +62,7 @@ class Asked:
 
 
 class MeshHooks(ExecutionHooks):
-    """Forwards token, times, trace and deadline; collects trust and derived outputs.
+    """Forwards token, times, trace and deadline; collects trust and what else is told.
 
     Args:
         subgraph_timeout_s: The longest a subgraph may take; what is left of the request, if less.
@@ -121,7 +120,8 @@ class MeshHooks(ExecutionHooks):
         assert isinstance(context, Asked)
         for path in paths or ((),):
             context.trust.add(fetch.service, _readable(path), response.extensions)
-        context.outputs.merge(CollectedOutputs.of_extension(response.extensions.get(EXTENSION)))
+        if (told := response.extensions.get(EXTENSION)) is not None:
+            context.told.append(told)
         if response.cached is not None:
             context.note_cached(fetch.service, response.cached)
 

@@ -1,10 +1,20 @@
 """Which parts of which contracts an operation uses: by its text, and by what its variables hold."""
 
+import asyncio
+
 from graphql import parse
 
-from gateway.consumption import used_by_value, uses_of
+from gateway.consumption import Consumption, used_by_value, uses_of
+from gateway.forwarding import Asked
+from twinmesh.governance.v1 import consumption_pb2 as pb
 from twinmesh_federation import Planner, Subgraph, compose
+from twinmesh_sdk.adapters.nats import ConsumptionReporter
 from twinmesh_sdk.core.consumption import UseKind
+from twinmesh_sdk.core.ids import Tenant
+from twinmesh_sdk.core.principal import Principal
+from twinmesh_sdk.core.request import Deadline
+from twinmesh_sdk.core.times import ReadTime
+from twinmesh_sdk.testing.clock import START, SimulatedClock
 
 LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.5", import: ["@key"])\n'
 ITEMS = (
@@ -92,3 +102,66 @@ def test_a_value_is_looked_at_only_so_far():
         "Filter.statuses",
         "Status.OPEN",
     }
+
+
+class Bus:
+    """Takes every report."""
+
+    def __init__(self):
+        self.reports = []
+
+    async def publish(self, subject, data, *, message_id):
+        assert message_id
+        self.reports.append((subject, pb.ConsumptionReport.FromString(data)))
+
+
+def asked(plan, *told, client="erp-app"):
+    return Asked(
+        principal=Principal("erp", client, Tenant("acme"), frozenset({"read"})),
+        token="",
+        times=ReadTime(now=START, as_of=START),
+        deadline=Deadline.after(10),
+        plan=plan,
+        told=list(told),
+        variables={"f": {"statuses": ["OPEN"]}},
+    )
+
+
+async def test_each_answer_is_recorded_once_after_it_was_made():
+    bus, plan = Bus(), PLANNER.plan(parse("query Work($f: Filter) { items(filter: $f) { id } }"))
+    reporter = ConsumptionReporter(bus, SimulatedClock(), reporter="gateway")
+    consumption = Consumption(reporter, lambda: MESH)
+    group = {"type": "Item", "model": "m", "modelVersion": "1.0.0", "items": [["i1", 3]]}
+    request = asked(plan, {"outputs": [group]}, {"outputs": "nonsense"}, {"trust": {}})
+
+    consumption.answered(request)
+    consumption.answered(request)
+    await reporter.flush()
+    assert bus.reports == [], "nothing is done before the loop comes to it"
+    await asyncio.sleep(0)
+    await reporter.flush()
+
+    ((subject, report),) = bus.reports
+    assert subject == "use.acme.gateway"
+    (receipt,) = report.receipts
+    assert (receipt.client, receipt.output_id, receipt.output_version) == ("erp-app", "i1", 3)
+    assert (receipt.operation, receipt.count) == ("Work", 1)
+    counts = {use.coordinate: use.count for use in report.uses}
+    assert counts == {
+        "Query.items": 2,
+        "Query.items(filter:)": 2,
+        "Item.id": 2,
+        "Filter.statuses": 2,
+        "Status.OPEN": 2,
+    }
+
+
+async def test_a_request_that_was_never_planned_leaves_nothing():
+    bus = Bus()
+    reporter = ConsumptionReporter(bus, SimulatedClock(), reporter="gateway")
+
+    Consumption(reporter, lambda: MESH).answered(asked(None))
+    await asyncio.sleep(0)
+    await reporter.flush()
+
+    assert bus.reports == []
