@@ -13,6 +13,7 @@ from governance.model.changes import Deprecation, Override, OverrideId
 from governance.model.consumption import ClientOwner, Use, UseKind
 from governance.model.contracts import Contract, ContractState, Version
 from governance.model.findings import Severity
+from governance.model.signatures import ModelSignature
 from twinmesh_sdk.core.errors import ForbiddenError, InvalidInputError, PreconditionFailedError
 
 OPENED = "pump.work_item.opened.v1"
@@ -205,6 +206,13 @@ def test_a_model_keeps_its_signature(bundle, charter, check, evidence, change, c
 
     assert [f.code for f in broken.values()] == [code]
     assert check(old, with_models("1.1.0", SIGNATURE | more), evidence()) == {}
+
+
+@pytest.mark.parametrize("odd", [5, "x", None, {}, [5], [{"unit": "m"}], [{"name": 3}]])
+def test_an_odd_signature_is_for_the_charters_schema_to_refuse(odd):
+    read = ModelSignature.read({"name": "m", "inputs": odd, "outputs": odd})
+
+    assert all(isinstance(port.name, str) for port in (*read.inputs, *read.outputs))
 
 
 def test_versions_that_are_still_accepted_count_too(bundle, now, evidence):

@@ -39,6 +39,6 @@ class ModelSignature:
 def _ports(declared: Any) -> tuple[Port, ...]:  # noqa: ANN401 - any JSON value
     return tuple(
         Port(str(port["name"]), str(port.get("unit", "")), bool(port.get("optional", False)))
-        for port in declared or ()
+        for port in (declared if isinstance(declared, list) else ())
         if isinstance(port, dict) and "name" in port
     )
