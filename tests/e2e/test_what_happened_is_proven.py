@@ -107,7 +107,7 @@ def test_every_charter_in_force_is_held_against_reality(live):
         found = {n["service"]: {r["kind"] for r in n["reality"]} for n in nodes}
         return found if found.get("maintenance-twin") else None
 
-    found = live.until(measured, timeout_s=90)
+    found = live.until(measured, timeout_s=150)
     assert found["maintenance-twin"] == {"FRESHNESS", "COVERAGE", "VOLUME"}
 
 

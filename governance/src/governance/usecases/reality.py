@@ -1,11 +1,11 @@
 """Hold charters against reality, again and again; tell the owner when a promise is not kept."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from governance.decide.reality import WINDOW, judge, promises_of
-from governance.model.contracts import Bundle
+from governance.model.contracts import Bundle, ServiceName
 from governance.model.policies import Thing
 from governance.model.reality import (
     CharterTurned,
@@ -27,6 +27,12 @@ from twinmesh_sdk.ports.clock import Clock
 
 REPORTS_KEPT: Final = timedelta(days=31)
 """A measure that a service has not repeated for so long is none any more."""
+
+COUNT_EVERY: Final = timedelta(minutes=1)
+"""Counting costs the bus a consumer per subject; a day's sum hardly changes meanwhile."""
+
+Volumes = tuple[datetime, Mapping[ServiceName, Sequence[str]], Mapping[str, Mapping[Tenant, int]]]
+"""When, of which event types, and how many by service and tenant."""
 
 
 class FollowVerdicts:
@@ -103,6 +109,7 @@ class JudgeCharters:
         self._counter = counter
         self._clock = clock
         self._patience = patience
+        self._volumes: Volumes = (datetime.min.replace(tzinfo=UTC), {}, {})
 
     async def __call__(self) -> int:
         """Judge once; returns how many promises turned.
@@ -114,17 +121,27 @@ class JudgeCharters:
         async with self._registry.snapshot() as session:
             active = (await session.mesh()).active()
         bundles = [contract.bundle for contract in active.values()]
-        since = self._clock.wall_now() - WINDOW
-        volumes = {
-            str(bundle.service): await self._counter.counts([e.type for e in bundle.events], since)
-            for bundle in bundles
-            if bundle.events
-        }
+        volumes = await self._counted(bundles)
         tenants = set(await self._store.tenants()).union(*volumes.values())
         turned = 0
         for tenant in sorted(tenants):
             turned += await self._judge(tenant, bundles, volumes)
         return turned
+
+    async def _counted(self, bundles: Sequence[Bundle]) -> Mapping[str, Mapping[Tenant, int]]:
+        """Return how many events each service has published in the last day, counted seldom."""
+        now, types = (
+            self._clock.wall_now(),
+            {b.service: [e.type for e in b.events] for b in bundles if b.events},
+        )
+        counted_at, counted_types, volumes = self._volumes
+        if types != counted_types or now - counted_at >= COUNT_EVERY:
+            volumes = {
+                str(service): await self._counter.counts(names, now - WINDOW)
+                for service, names in types.items()
+            }
+            self._volumes = now, types, volumes
+        return volumes
 
     async def _judge(
         self,
