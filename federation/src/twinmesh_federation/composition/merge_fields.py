@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -400,6 +400,3 @@ class FieldMerger:
                         name,
                         "Copy the owner's definition.",
                     )
-
-
-Predicate = Callable[[str, str], bool]

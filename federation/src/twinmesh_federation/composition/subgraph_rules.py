@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final
 
 from twinmesh_federation.composition.field_sets import read_field_set, selected_fields
@@ -70,14 +69,10 @@ class SubgraphRules:
             self._check_set(applied, "KEY", info, info.name)
         if info.kind not in (kinds.OBJECT, kinds.INTERFACE):
             return
-        if sum(1 for _ in info.applied("shareable")) > 1 and not self._several_blocks(info):
+        if sum(1 for _ in info.applied("shareable")) > 1 and not info.defined:
             self._add("INVALID_SHAREABLE_USAGE", "@shareable stands twice", info.name)
         for item in info.fields.values():
             self._check_field(info, item)
-
-    @staticmethod
-    def _several_blocks(info: TypeDef) -> bool:
-        return info.defined
 
     def _check_interface(self, info: TypeDef, keys: list[Applied]) -> None:
         if keys and self._schema.links.minor < 3 and not self._schema.is_v1:
@@ -92,17 +87,16 @@ class SubgraphRules:
             text = " ".join(str(applied.args.get("fields", "")).split())
             for name in sorted(self._schema.possible.get(info.name, ())):
                 own = self._schema.types[name]
-                if not any(self._same_key(text, k, own) for k in own.applied("key")):
+                if not any(
+                    _tokens(text) == _tokens(str(k.args.get("fields", "")))
+                    for k in own.applied("key")
+                ):
                     self._add(
                         "INTERFACE_KEY_NOT_ON_IMPLEMENTATION",
                         f'Key "{text}" of interface {info.name} is missing on {name}',
                         name,
                         "Each implementation needs the interface's keys.",
                     )
-
-    def _same_key(self, text: str, applied: Applied, own: TypeDef) -> bool:
-        del own
-        return _tokens(text) == _tokens(str(applied.args.get("fields", "")))
 
     def _check_field(self, info: TypeDef, item: FieldDef) -> None:
         where = f"{info.name}.{item.name}"
@@ -213,6 +207,3 @@ class SubgraphRules:
 
 def _tokens(text: str) -> tuple[str, ...]:
     return tuple(sorted(re.findall(r"\w+|[{}]", text)))
-
-
-Check = Callable[[SubgraphSchema], list[CompositionIssue]]
