@@ -1,5 +1,6 @@
 """What versions do on live events: kept once, judged once, carried out, audited and told."""
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -105,6 +106,10 @@ def asked(tenant=ACME, number=V1, *domains):
     return Measured(tenant, frozenset(domains or ("pump",)), MODEL, number)
 
 
+async def compared_with(store, tenant=ACME, *domains):
+    return await store.compared(asked(tenant, V1, *domains), V2, since=START, limit=100)
+
+
 class Mesh:
     """A registry, a store and what judges."""
 
@@ -189,14 +194,30 @@ async def test_a_window_is_kept_once(mesh):
     await mesh.store.add([first, window(1)])
     await mesh.store.add([replace(first, challengers={}), window(0, error=9.0)])
 
-    (compared,) = await mesh.store.comparisons(asked(), V2)
-    measured = await mesh.store.measurements(asked(), since=START)
-    assert compared == first.challengers[V2]
-    assert [m.error for m in measured] == [1.0, 1.0]
+    (compared,) = await compared_with(mesh.store)
+    assert (compared.gain, compared.pairs) == (pytest.approx(0.1 / 1.9), 400)
+    figures = await mesh.store.figures(asked(), since=START, limit=5)
+    assert [(f.at, f.log_error) for f in figures] == [(START, 0.0), (START + WINDOW, 0.0)]
     assert await mesh.store.measured() == [(ACME, MODEL)]
-    last = await mesh.store.last_measurements(asked(), before=START + WINDOW, windows=5)
-    assert last == measured[:1]
-    assert await mesh.store.comparisons(asked(GLOBEX), V2) == []
+    assert await mesh.store.figures(asked(), before=START + WINDOW, limit=5) == figures[:1]
+    assert await mesh.store.figures(asked(), limit=1) == figures[1:]
+    assert await compared_with(mesh.store, GLOBEX) == []
+
+
+async def test_assets_of_one_window_are_one_observation(mesh):
+    await mesh.store.add(
+        [
+            window(0, asset=0, error=1.0, residual=1.0, beside={V2: 0.5}),
+            window(0, asset=1, error=4.0, residual=-0.5, beside={V2: 4.0}),
+            window(1, asset=1, beside={V2: 0.0}),
+        ]
+    )
+    first, second = await compared_with(mesh.store)
+    assert (first.gain, first.pairs) == (pytest.approx(0.5 / 1.5 / 2), 800)
+    assert (second.gain, second.pairs) == (1.0, 400)
+    figures = await mesh.store.figures(asked(), limit=9)
+    assert figures[0].residual == 0.25
+    assert figures[0].log_error == pytest.approx(math.log(4.0) / 2)
 
 
 async def test_a_challenger_that_errs_less_takes_over_once(mesh):
@@ -251,8 +272,8 @@ async def test_what_others_say_about_a_model_does_not_count(mesh):
     await mesh.store.add([window(n, beside={V2: 0.5}, domain="water") for n in range(60)])
     assert await mesh.judge() == []
     await mesh.store.add([window(n, beside={V2: 1.0}) for n in range(10)])
-    assert len(await mesh.store.comparisons(asked(), V2)) == 10
-    assert len(await mesh.store.comparisons(asked(ACME, V1, "pump", "water"), V2)) == 70
+    assert [w.gain for w in await compared_with(mesh.store)] == [0.0] * 10
+    assert len(await compared_with(mesh.store, ACME, "pump", "water")) == 60
     assert await Runners(mesh.registry, Board("water-twin")).domains(MODEL) == frozenset()
 
 

@@ -1,3 +1,4 @@
+import math
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from governance.decide.drift import (
     Tenure,
     decide_rollback,
     error_figures,
+    figures_of,
     residual_figures,
     watch,
 )
@@ -31,7 +33,7 @@ WINDOW = timedelta(minutes=10)
 DAY = timedelta(days=1)
 RULE = DriftRule(learned_windows=20, calm_windows=6)
 
-figures_of = st.lists(st.floats(-6, 6), max_size=120)
+walks = st.lists(st.floats(-6, 6), max_size=120)
 
 
 def series(values, start=0):
@@ -82,7 +84,7 @@ def test_drift_goes_on_without_end_and_can_still_come_back():
     assert isinstance(seen([2.0] * 2000 + [0.0] * 60), Steady)
 
 
-@given(figures_of)
+@given(walks)
 def test_between_the_limits_nothing_changes(values):
     """It turns at the limit and, after calm windows, below half of it: never within the band."""
     low, high = RULE.release_ratio * RULE.limit, RULE.limit
@@ -93,7 +95,7 @@ def test_between_the_limits_nothing_changes(values):
         assert not low < abs(after.sum) < high
 
 
-@given(figures_of)
+@given(walks)
 def test_it_never_turns_twice_within_the_calm(values):
     """Once it drifts, it does so for the calm windows at the least."""
     was = states(values)
@@ -104,7 +106,7 @@ def test_it_never_turns_twice_within_the_calm(values):
         assert not following or following[0] - start >= RULE.calm_windows
 
 
-@given(figures_of, st.integers(0, 2**32))
+@given(walks, st.integers(0, 2**32))
 def test_the_order_of_arrival_does_not_matter(values, seed):
     figures = [Figure(T0 + (i // 2) * WINDOW, v) for i, v in enumerate(values)]
     shuffled = list(figures)
@@ -113,7 +115,7 @@ def test_the_order_of_arrival_does_not_matter(values, seed):
     assert once == again
 
 
-@given(figures_of, st.lists(st.floats(0, 3), min_size=120, max_size=120))
+@given(walks, st.lists(st.floats(0, 3), min_size=120, max_size=120))
 def test_a_higher_figure_never_lowers_the_sum(values, more):
     raised = [v + m for v, m in zip(values, more)]  # noqa: B905 - more is longer
     assert seen(raised, side=Side.UP).sum >= seen(values, side=Side.UP).sum - 1e-9
@@ -130,9 +132,14 @@ def test_ordinary_windows_seldom_alarm():
 
 
 def test_figures_are_of_the_windows():
-    measured = Measurement("a", T0, T0 + WINDOW, 10, 1.0, -0.25)
-    assert residual_figures([measured]) == [Figure(T0, -0.25)]
-    assert error_figures([measured]) == [Figure(T0, 0.0)]
+    windows = figures_of(
+        [
+            Measurement("a", T0, T0 + WINDOW, 10, 1.0, -0.25),
+            Measurement("b", T0, T0 + WINDOW, 10, math.e, 0.75),
+        ]
+    )
+    assert residual_figures(windows) == [Figure(T0, 0.25)]
+    assert error_figures(windows) == [Figure(T0, 0.5)]
 
 
 DRIFTS = Drifting(30, 12.0, T0, T0 + DAY)

@@ -23,7 +23,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Final
 
-from governance.model.shadow import Fall, Measurement, Stay
+from governance.model.shadow import LEAST_ERROR, Fall, Measurement, Stay, WindowFigures
 from twinmesh_sdk.core.errors import InvalidInputError
 
 MAX_WINDOWS: Final = 5_000
@@ -179,14 +179,30 @@ def watch(
     return Drifting(seen, highest.sign * highest.value, *noticed)
 
 
-def residual_figures(measured: Iterable[Measurement]) -> list[Figure]:
+def figures_of(measured: Iterable[Measurement]) -> list[WindowFigures]:
+    """Return the figures of each window of time, in its order: means over its assets."""
+    ordered = sorted(measured, key=lambda m: m.from_at)
+    found = []
+    for at, same in groupby(ordered, key=lambda m: m.from_at):
+        residuals, errors = zip(*((m.residual, _log_error(m.error)) for m in same), strict=True)
+        count = len(residuals)
+        found.append(WindowFigures(at, math.fsum(residuals) / count, math.fsum(errors) / count))
+    return found
+
+
+def _log_error(error: float) -> float:
+    """Return how a model errs, so that ratios count."""
+    return math.log(max(error, LEAST_ERROR))
+
+
+def residual_figures(windows: Iterable[WindowFigures]) -> list[Figure]:
     """Return what the model meets: the mean standardised residual, signed."""
-    return [Figure(m.from_at, m.residual) for m in measured]
+    return [Figure(w.at, w.residual) for w in windows]
 
 
-def error_figures(measured: Iterable[Measurement]) -> list[Figure]:
-    """Return how the model errs: the logarithm of its mean squared error, so that ratios count."""
-    return [Figure(m.from_at, math.log(max(m.error, 1e-9))) for m in measured]
+def error_figures(windows: Iterable[WindowFigures]) -> list[Figure]:
+    """Return how the model errs: the logarithm of its mean squared error."""
+    return [Figure(w.at, w.log_error) for w in windows]
 
 
 def _one_per_time(figures: Iterable[Figure]) -> list[Figure]:

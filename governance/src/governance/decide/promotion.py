@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from governance.model.shadow import Comparison, Missing, Unfit
+from governance.model.shadow import ComparedWindow, Comparison, Missing, Unfit
 from twinmesh_sdk.core.errors import InvalidInputError
 
 MAX_WINDOWS: Final = 5_000
@@ -128,24 +128,19 @@ class Reject:
 Promotion = Promote | Continue | Reject
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    from_at: datetime
-    to_at: datetime
-    gain: float
-    pairs: int
-    judged: int
-    disagreements: int
-
-
 def judge(comparisons: Iterable[Comparison], rule: PromotionRule) -> Promotion:
+    """Decide about a challenger by comparisons in any order; see `judge_windows`."""
+    return judge_windows(joined(comparisons), rule)
+
+
+def judge_windows(compared: Sequence[ComparedWindow], rule: PromotionRule) -> Promotion:
     """Decide about a challenger; the first window that decides has decided for good.
 
     Args:
-        comparisons: In any order.
+        compared: One per window of time, in its order.
         rule: What must be shown.
     """
-    windows = _windows(comparisons)[:MAX_WINDOWS]
+    windows = compared[:MAX_WINDOWS]
     capital, against = _Capital(0.0, sign=1.0), _Capital(rule.least_gain, sign=-1.0)
     judged = disagreements = 0
     for number, window in enumerate(windows, start=1):
@@ -177,14 +172,14 @@ def _missing(evidence: Evidence, rule: PromotionRule) -> tuple[Missing, ...]:
     return tuple(name for name, met in checks if not met)
 
 
-def _windows(comparisons: Iterable[Comparison]) -> list[_Window]:
+def joined(comparisons: Iterable[Comparison]) -> list[ComparedWindow]:
     """Return one observation per window of time; sums are exact, so their order does not matter."""
     ordered = sorted(comparisons, key=lambda c: c.from_at)
     return [_joined(list(same)) for _, same in groupby(ordered, key=lambda c: c.from_at)]
 
 
-def _joined(same: Sequence[Comparison]) -> _Window:
-    return _Window(
+def _joined(same: Sequence[Comparison]) -> ComparedWindow:
+    return ComparedWindow(
         from_at=same[0].from_at,
         to_at=max(c.to_at for c in same),
         gain=math.fsum(c.gain for c in same) / len(same),
@@ -194,7 +189,7 @@ def _joined(same: Sequence[Comparison]) -> _Window:
     )
 
 
-def _evidence(windows: Sequence[_Window], rule: PromotionRule) -> Evidence:
+def _evidence(windows: Sequence[ComparedWindow], rule: PromotionRule) -> Evidence:
     if not windows:
         return Evidence()
     gains = [w.gain for w in windows]

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from governance.decide.drift import Drift, Drifting, Learning, Tenure
 from governance.decide.promotion import Continue, Promotion, Reject
 from governance.decide.releases import predecessor
 from governance.model.releases import ModelState, ModelVersion
 from governance.model.shadow import (
-    Comparison,
-    Measurement,
+    ComparedWindow,
     RetrainingId,
     RetrainingRequest,
     Ruling,
     RulingKind,
+    WindowFigures,
 )
 from twinmesh_sdk.core.ids import Tenant, derived_id
 from twinmesh_sdk.core.times import to_us
@@ -35,17 +36,12 @@ def challengers_of(champion: ModelVersion, models: Iterable[ModelVersion]) -> li
     return [m for m in models if m.state is ModelState.SHADOW and m.scope == champion.scope]
 
 
-def settled(compared: Sequence[Comparison], *, since: datetime) -> list[Comparison]:
-    """Return the comparisons of a tenure without its last window: some of it may yet arrive."""
-    mine = [c for c in compared if c.from_at >= since]
-    newest = max((c.from_at for c in mine), default=None)
-    return [c for c in mine if c.from_at != newest]
+T = TypeVar("T", ComparedWindow, WindowFigures)
 
 
-def settled_measurements(measured: Sequence[Measurement]) -> list[Measurement]:
-    """Return measurements without the last window: some of it may yet arrive."""
-    newest = max((m.from_at for m in measured), default=None)
-    return [m for m in measured if m.from_at != newest]
+def settled(windows: Sequence[T]) -> Sequence[T]:
+    """Return windows, in order, without the last: some of it may yet arrive."""
+    return windows[:-1]
 
 
 def tenure_of(
@@ -103,7 +99,7 @@ def retraining_of(
     )
 
 
-def figures_of(residuals: Drift, errors: Drift) -> dict[str, float]:
+def sums_of(residuals: Drift, errors: Drift) -> dict[str, float]:
     """Return the sums that speak about a version."""
     found = {}
     for name, drift in (("residual_sum", residuals), ("error_sum", errors)):

@@ -14,6 +14,7 @@ from twinmesh_sdk.core.errors import InvalidInputError
 from twinmesh_sdk.core.ids import AssetId, Tenant, TypedId
 
 LARGEST_ERROR: Final = 1e12
+LEAST_ERROR: Final = 1e-9
 MAX_PAIRS: Final = 10_000_000
 MAX_CHALLENGERS: Final = 8
 
@@ -128,6 +129,36 @@ class Measurement:
             raise InvalidInputError("a measurement's figures must be finite")
         if abs(self.residual) > LARGEST_ERROR:
             raise InvalidInputError(f"a residual lies within {LARGEST_ERROR:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedWindow:
+    """All comparisons of one window of plant time, of every asset, as one observation.
+
+    Attributes:
+        gain: Mean over the assets, see `Comparison.gain`.
+    """
+
+    from_at: datetime
+    to_at: datetime
+    gain: float
+    pairs: int
+    judged: int
+    disagreements: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFigures:
+    """All measurements of one window of plant time, of every asset.
+
+    Attributes:
+        residual: Mean over the assets.
+        log_error: Mean over the assets of the logarithm of the error, at least that of LEAST_ERROR.
+    """
+
+    at: datetime
+    residual: float
+    log_error: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Protocol
 from governance.model.contracts import Version
 from governance.model.releases import ModelName
 from governance.model.shadow import (
-    Comparison,
+    ComparedWindow,
     MeasuredWindow,
-    Measurement,
     RetrainingRequest,
     Ruling,
+    WindowFigures,
 )
 from twinmesh_sdk.core.ids import Tenant
 
@@ -47,18 +47,21 @@ class ShadowStore(Protocol):
         """Return whose models were measured."""
         ...
 
-    async def comparisons(self, of: Measured, challenger: Version) -> list[Comparison]:
-        """Return every comparison of a challenger with a champion, at most MAX_READ."""
+    async def compared(
+        self, of: Measured, challenger: Version, *, since: datetime, limit: int
+    ) -> list[ComparedWindow]:
+        """Return the first windows from a plant time on of a challenger beside a champion."""
         ...
 
-    async def measurements(self, of: Measured, *, since: datetime) -> list[Measurement]:
-        """Return what was measured of a version from a plant time on, at most MAX_READ."""
-        ...
-
-    async def last_measurements(
-        self, of: Measured, *, before: datetime, windows: int
-    ) -> list[Measurement]:
-        """Return what was measured of a version in the last windows before a plant time."""
+    async def figures(
+        self,
+        of: Measured,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int,
+    ) -> list[WindowFigures]:
+        """Return the last windows of a version between two plant times, in their order."""
         ...
 
     async def forget(self, *, before: datetime, limit: int) -> int:

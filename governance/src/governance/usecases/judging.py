@@ -196,7 +196,7 @@ class JudgeModels:
             carried_out=False,
             at=now,
             recorded_at=self._clock.wall_now(),
-            figures=ruled.figures_of(*seen),
+            figures=ruled.sums_of(*seen),
         )
 
         def change(others: Sequence[ModelVersion]) -> Sequence[ModelVersion]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from governance.decide import drift, promotion
 from governance.decide import rulings as ruled
 from governance.decide.drift import (
     Drift,
@@ -17,16 +18,16 @@ from governance.decide.drift import (
     residual_figures,
     watch,
 )
-from governance.decide.promotion import Promotion, PromotionRule, judge
+from governance.decide.promotion import Promotion, PromotionRule, judge_windows
 from governance.decide.releases import predecessor
 from governance.model.contracts import Version
 from governance.model.releases import ModelName, ModelVersion
 from governance.model.shadow import (
-    Comparison,
+    ComparedWindow,
     MeasuredWindow,
-    Measurement,
     RetrainingRequest,
     Ruling,
+    WindowFigures,
 )
 from governance.ports import Registry, ReplicaBoard, ShadowStore
 from governance.ports.shadows import Measured
@@ -118,26 +119,31 @@ class Figures:
 
     async def compared(
         self, tenant: Tenant, challenger: ModelVersion, champion: ModelVersion
-    ) -> list[Comparison]:
-        """Return a challenger's comparisons in the champion's tenure, those that are whole."""
+    ) -> Sequence[ComparedWindow]:
+        """Return a challenger's windows in the champion's tenure, those that are whole."""
         assert champion.activation is not None
+        since = champion.activation.effective_from
         of = await self._measured(tenant, champion)
-        found = await self._store.comparisons(of, challenger.version)
-        return ruled.settled(found, since=champion.activation.effective_from)
+        found = await self._store.compared(
+            of, challenger.version, since=since, limit=promotion.MAX_WINDOWS + 1
+        )
+        return ruled.settled(found)
 
-    async def since_active(self, tenant: Tenant, model: ModelVersion) -> list[Measurement]:
-        """Return what was measured of a version since it is active, whole windows only."""
+    async def since_active(self, tenant: Tenant, model: ModelVersion) -> Sequence[WindowFigures]:
+        """Return a version's windows since it is active, those that are whole."""
         assert model.activation is not None
+        since = model.activation.effective_from
         of = await self._measured(tenant, model)
-        found = await self._store.measurements(of, since=model.activation.effective_from)
-        return ruled.settled_measurements(found)
+        return ruled.settled(
+            await self._store.figures(of, since=since, limit=drift.MAX_WINDOWS + 1)
+        )
 
     async def last_of(
         self, tenant: Tenant, model: ModelVersion, *, before: datetime, windows: int
-    ) -> list[Measurement]:
-        """Return what was measured of a version in its last windows before a plant time."""
+    ) -> Sequence[WindowFigures]:
+        """Return a version's last windows before a plant time."""
         of = await self._measured(tenant, model)
-        return await self._store.last_measurements(of, before=before, windows=windows)
+        return await self._store.figures(of, before=before, limit=windows)
 
     async def _measured(self, tenant: Tenant, model: ModelVersion) -> Measured:
         domains = await self._runners.domains(model.name)
@@ -168,7 +174,7 @@ class Watchman:
             if before is not None
             else []
         )
-        enough = len({m.from_at for m in earlier}) >= rule.learned_windows
+        enough = len(earlier) >= rule.learned_windows
 
         def both() -> tuple[Drift, Drift]:
             residuals = watch(
@@ -196,7 +202,7 @@ async def judged(
 ) -> Promotion:
     """Return what a tenant's figures say about a challenger, in the champion's tenure."""
     compared = await figures.compared(tenant, challenger, champion)
-    return await asyncio.to_thread(judge, compared, rule)
+    return await asyncio.to_thread(judge_windows, compared, rule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from governance.adapters.memory.state import Part
+from governance.decide.drift import figures_of
+from governance.decide.promotion import joined
 from governance.model.contracts import Version
 from governance.model.releases import ModelName
 from governance.model.shadow import (
-    Comparison,
+    ComparedWindow,
     MeasuredWindow,
-    Measurement,
     RetrainingRequest,
     Ruling,
+    WindowFigures,
 )
 from governance.ports.shadows import Measured
 from governance.wire.shadow_events import drifted_envelope, ruled_envelope
@@ -43,23 +45,30 @@ class MemoryShadows:
         """See `ShadowStore.measured`."""
         return sorted({(w.tenant, w.model) for _, w in self._held.values()})
 
-    async def comparisons(self, of: Measured, challenger: Version) -> list[Comparison]:
-        """See `ShadowStore.comparisons`."""
-        return [w.challengers[challenger] for w in self._of(of) if challenger in w.challengers]
+    async def compared(
+        self, of: Measured, challenger: Version, *, since: datetime, limit: int
+    ) -> list[ComparedWindow]:
+        """See `ShadowStore.compared`."""
+        mine = (w for w in self._of(of) if w.measurement.from_at >= since)
+        found = (w.challengers[challenger] for w in mine if challenger in w.challengers)
+        return joined(found)[:limit]
 
-    async def measurements(self, of: Measured, *, since: datetime) -> list[Measurement]:
-        """See `ShadowStore.measurements`."""
-        found = (w.measurement for w in self._of(of))
-        return [measured for measured in found if measured.from_at >= since]
-
-    async def last_measurements(
-        self, of: Measured, *, before: datetime, windows: int
-    ) -> list[Measurement]:
-        """See `ShadowStore.last_measurements`."""
-        held = [w.measurement for w in self._of(of)]
-        earlier = [measured for measured in held if measured.from_at < before]
-        last = sorted({measured.from_at for measured in earlier})[-windows:]
-        return [measured for measured in earlier if measured.from_at in last]
+    async def figures(
+        self,
+        of: Measured,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int,
+    ) -> list[WindowFigures]:
+        """See `ShadowStore.figures`."""
+        found = [
+            w.measurement
+            for w in self._of(of)
+            if (since is None or w.measurement.from_at >= since)
+            and (before is None or w.measurement.from_at < before)
+        ]
+        return figures_of(found)[-limit:]
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """See `ShadowStore.forget`."""

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, Table, delete, func, select, tuple_
+from sqlalchemy import Table, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as SqlTimeoutError
@@ -17,11 +17,12 @@ from governance.adapters.tables import COMPARISONS, MEASUREMENTS, OUTBOX, RETRAI
 from governance.model.contracts import Version
 from governance.model.releases import ModelName
 from governance.model.shadow import (
-    Comparison,
+    LEAST_ERROR,
+    ComparedWindow,
     MeasuredWindow,
-    Measurement,
     RetrainingRequest,
     Ruling,
+    WindowFigures,
 )
 from governance.ports.shadows import Measured
 from governance.wire.shadow_events import drifted_envelope, ruled_envelope
@@ -30,7 +31,6 @@ from twinmesh_sdk.core.events import Envelope
 from twinmesh_sdk.core.ids import Tenant
 from twinmesh_sdk.ports.clock import Clock
 
-MAX_READ: Final = 200_000
 MAX_LISTED: Final = 1_000
 CHUNK: Final = 1_000
 
@@ -61,45 +61,65 @@ class PostgresShadows:
             found = (await connection.execute(query.limit(MAX_LISTED))).all()
         return [(Tenant(tenant), ModelName(model)) for tenant, model in found]
 
-    async def comparisons(self, of: Measured, challenger: Version) -> list[Comparison]:
-        """See `ShadowStore.comparisons`."""
+    async def compared(
+        self, of: Measured, challenger: Version, *, since: datetime, limit: int
+    ) -> list[ComparedWindow]:
+        """See `ShadowStore.compared`."""
         held = COMPARISONS.c
+        both = held.champion_error + held.challenger_error
+        gain = (held.champion_error - held.challenger_error) / func.nullif(both, 0.0)
         query = (
-            select(COMPARISONS)
+            select(
+                held.from_at,
+                func.max(held.to_at).label("to_at"),
+                func.avg(func.coalesce(gain, 0.0)).label("gain"),
+                *(func.sum(held[n]).label(n) for n in ("pairs", "judged", "disagreements")),
+            )
             .where(
                 held.tenant == str(of.tenant),
                 held.domain.in_(sorted(of.domains)),
                 held.model == str(of.model),
                 held.challenger == str(challenger),
                 held.champion == str(of.version),
+                held.from_at >= since,
             )
+            .group_by(held.from_at)
             .order_by(held.from_at)
-            .limit(MAX_READ)
+            .limit(limit)
         )
         async with self._begin() as connection:
             found = (await connection.execute(query)).mappings().all()
-        return [rows.comparison_of(dict(row)) for row in found]
+        return [rows.compared_of(dict(row)) for row in found]
 
-    async def measurements(self, of: Measured, *, since: datetime) -> list[Measurement]:
-        """See `ShadowStore.measurements`."""
+    async def figures(
+        self,
+        of: Measured,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int,
+    ) -> list[WindowFigures]:
+        """See `ShadowStore.figures`."""
         held = MEASUREMENTS.c
-        query = select(MEASUREMENTS).where(*_of(of), held.from_at >= since)
-        return await self._measurements(query.order_by(held.from_at).limit(MAX_READ))
-
-    async def last_measurements(
-        self, of: Measured, *, before: datetime, windows: int
-    ) -> list[Measurement]:
-        """See `ShadowStore.last_measurements`."""
-        held = MEASUREMENTS.c
-        mine = (*_of(of), held.from_at < before)
-        last = select(held.from_at).where(*mine).distinct().order_by(held.from_at.desc())
-        query = select(MEASUREMENTS).where(*mine, held.from_at.in_(last.limit(windows)))
-        return await self._measurements(query.order_by(held.from_at).limit(MAX_READ))
-
-    async def _measurements(self, query: Select[Any]) -> list[Measurement]:
+        error = func.ln(func.greatest(held.error, LEAST_ERROR))
+        query = select(
+            held.from_at,
+            func.avg(held.residual).label("residual"),
+            func.avg(error).label("log_error"),
+        ).where(
+            held.tenant == str(of.tenant),
+            held.domain.in_(sorted(of.domains)),
+            held.model == str(of.model),
+            held.version == str(of.version),
+        )
+        if since is not None:
+            query = query.where(held.from_at >= since)
+        if before is not None:
+            query = query.where(held.from_at < before)
+        last = query.group_by(held.from_at).order_by(held.from_at.desc()).limit(limit)
         async with self._begin() as connection:
-            found = (await connection.execute(query)).mappings().all()
-        return [rows.measurement_of(dict(row)) for row in found]
+            found = (await connection.execute(last)).mappings().all()
+        return [rows.figures_of(dict(row)) for row in reversed(found)]
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """See `ShadowStore.forget`."""
@@ -117,16 +137,6 @@ class PostgresShadows:
                 yield connection
         except (DBAPIError, SqlTimeoutError, OSError, TimeoutError) as error:
             raise UnavailableError("the store of measured windows did not answer") from error
-
-
-def _of(of: Measured) -> list[ColumnElement[bool]]:
-    held = MEASUREMENTS.c
-    return [
-        held.tenant == str(of.tenant),
-        held.domain.in_(sorted(of.domains)),
-        held.model == str(of.model),
-        held.version == str(of.version),
-    ]
 
 
 async def _forget(connection: AsyncConnection, table: Table, before: datetime, limit: int) -> int:

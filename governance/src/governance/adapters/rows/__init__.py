@@ -19,9 +19,9 @@ from governance.adapters.rows.models import model_of, model_row
 from governance.adapters.rows.outbox import outbox_of, outbox_row
 from governance.adapters.rows.row import utc
 from governance.adapters.rows.shadows import (
-    comparison_of,
+    compared_of,
     comparison_rows,
-    measurement_of,
+    figures_of,
     measurement_row,
     retraining_of,
     retraining_row,
@@ -30,7 +30,7 @@ from governance.adapters.rows.shadows import (
 )
 
 __all__ = [
-    "comparison_of",
+    "compared_of",
     "comparison_rows",
     "contract_of",
     "contract_row",
@@ -40,7 +40,7 @@ __all__ = [
     "deprecation_row",
     "derived_of",
     "derived_row",
-    "measurement_of",
+    "figures_of",
     "measurement_row",
     "model_of",
     "model_row",

@@ -7,13 +7,13 @@ from governance.adapters.rows.row import Row, utc
 from governance.model.contracts import Version
 from governance.model.releases import ModelName
 from governance.model.shadow import (
-    Comparison,
+    ComparedWindow,
     MeasuredWindow,
-    Measurement,
     RetrainingId,
     RetrainingRequest,
     Ruling,
     RulingKind,
+    WindowFigures,
 )
 from twinmesh_sdk.core.ids import Tenant
 
@@ -37,16 +37,9 @@ def measurement_row(window: MeasuredWindow, recorded_at: datetime) -> dict[str, 
     }
 
 
-def measurement_of(row: Row) -> Measurement:
-    """Return the measurement in a row."""
-    return Measurement(
-        asset=row["asset"],
-        from_at=utc(row["from_at"]),
-        to_at=utc(row["to_at"]),
-        rows=int(row["rows"]),
-        error=float(row["error"]),
-        residual=float(row["residual"]),
-    )
+def figures_of(row: Row) -> WindowFigures:
+    """Return a window's figures in a row of means."""
+    return WindowFigures(utc(row["from_at"]), float(row["residual"]), float(row["log_error"]))
 
 
 def comparison_rows(window: MeasuredWindow, recorded_at: datetime) -> list[dict[str, Any]]:
@@ -72,15 +65,13 @@ def comparison_rows(window: MeasuredWindow, recorded_at: datetime) -> list[dict[
     ]
 
 
-def comparison_of(row: Row) -> Comparison:
-    """Return the comparison in a row."""
-    return Comparison(
-        asset=row["asset"],
+def compared_of(row: Row) -> ComparedWindow:
+    """Return a window's comparisons in a row of sums."""
+    return ComparedWindow(
         from_at=utc(row["from_at"]),
         to_at=utc(row["to_at"]),
+        gain=float(row["gain"]),
         pairs=int(row["pairs"]),
-        champion_error=float(row["champion_error"]),
-        challenger_error=float(row["challenger_error"]),
         judged=int(row["judged"]),
         disagreements=int(row["disagreements"]),
     )
