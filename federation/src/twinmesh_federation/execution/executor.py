@@ -45,8 +45,8 @@ MAX_VALIDATION_ERRORS: Final = 20
 MAX_PROJECTIONS_PER_PLAN: Final = 64
 MAX_DENIED_ERRORS: Final = 100
 MAX_VALUE_DEPTH: Final = 100
-INLINE_PLAN_CHARS: Final = 4_000
-"""Longer documents are planned in a thread, so that others are answered meanwhile."""
+INLINE_PLAN_SIZE: Final = 40_000
+"""Characters of a document times subgraphs; more is planned in a thread, beside other answers."""
 MAX_PLANNING_BESIDE: Final = 2
 
 
@@ -213,7 +213,7 @@ class Executor:
         known = self.planner.recall(key)
         if known is not None:
             return known
-        if prepared.chars <= INLINE_PLAN_CHARS:
+        if prepared.chars * len(self._urls) <= INLINE_PLAN_SIZE:
             return self.planner.plan(
                 prepared.document, key.operation_name, override_labels=key.labels,
                 denied=key.denied,
