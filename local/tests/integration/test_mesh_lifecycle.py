@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 
 import pytest
 
+from maintenance_twin.model.tuning import MODEL_NAME
 from twinmesh_local.mesh import Mesh
+from twinmesh_local.supervisor.models import PUMP_CONDITION_VERSION
 from twinmesh_local.supervisor.strays import strays
 from twinmesh_sdk.core.errors import ConflictError, NotFoundError, PreconditionFailedError
 
@@ -92,8 +96,19 @@ def test_what_the_state_folder_holds_is_for_its_owner(mesh):
     assert open_to_others == []
 
 
+def recall(mesh, name, version):
+    """Recall a model as a person would."""
+    words = ["recall", name, version, "--reason", "a test of what a second start does"]
+    subprocess.run(
+        [sys.executable, "-m", "twinmesh_cli", "model", *words],
+        env={**os.environ, "TWINMESH_STATE": str(mesh.folder)},
+        check=True, timeout=WAIT_S,
+    )  # fmt: skip
+
+
 def test_nothing_survives_the_supervisor_and_a_second_start_keeps_the_state(mesh):
     token, ports = mesh.token("erp-app"), mesh.state.ports
+    recall(mesh, MODEL_NAME, PUMP_CONDITION_VERSION)
     os.kill(mesh.status()["pid"], signal.SIGKILL)
     until(lambda: strays(mesh.state.tag) == [])
     with pytest.raises(NotFoundError):
@@ -106,6 +121,8 @@ def test_nothing_survives_the_supervisor_and_a_second_start_keeps_the_state(mesh
 
     assert mesh.state.ports == ports
     assert until(lambda: answers(mesh, token)), "a token of before is still good"
+    log = (mesh.folder / "logs" / "register.log").read_text()
+    assert f"{MODEL_NAME} {PUMP_CONDITION_VERSION} was released before: MODEL_STATE_RECALLED" in log
 
 
 def test_down_leaves_nothing(mesh):

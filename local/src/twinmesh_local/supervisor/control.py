@@ -83,6 +83,8 @@ def ask(run: Path, request: Mapping[str, Any], *, timeout_s: float = ASK_S) -> d
                 line = answers.readline()
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NotFoundError("no mesh is running here", hint="run `twinmesh up`") from error
+    except (ConnectionResetError, BrokenPipeError) as error:  # killed, and on its way out
+        raise NotFoundError("the mesh here has just ended", hint="run `twinmesh up`") from error
     except OSError as error:
         raise UnavailableError(f"the supervisor does not answer: {error}") from error
     finally:

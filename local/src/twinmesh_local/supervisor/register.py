@@ -25,6 +25,7 @@ from twinmesh.governance.v1.contract_pb2 import (
     ContractBundle,
 )
 from twinmesh.governance.v1.governance_service_pb2_grpc import GovernanceServiceStub
+from twinmesh.governance.v1.model_pb2 import ModelState
 from twinmesh_local.catalogue import SERVICES
 from twinmesh_local.probes import LOOPBACK
 from twinmesh_local.state import State
@@ -40,6 +41,11 @@ WAIT_S: Final = 120.0
 PUSHER: Final = "twinmesh-ci"
 ALWAYS_S: Final = 0
 """Start of 1970 UTC, before anything that is replayed."""
+_UNRELEASED: Final = {
+    ModelState.MODEL_STATE_DRAFT,
+    ModelState.MODEL_STATE_SUBMITTED,
+    ModelState.MODEL_STATE_APPROVED,
+}
 
 
 class Registrar:
@@ -81,10 +87,19 @@ class Registrar:
     def release(self, request: pb.SubmitModelRequest) -> None:
         """Submit a model as its author, approve and activate it as a second person; repeatable.
 
+        Once released it is left alone: whoever rolled back, retired or recalled it meant it, and
+        a start must neither undo that nor fail over it.
+
         Raises:
             PreconditionFailedError: Governance refuses it.
         """
         name, version = request.name, request.version
+        listed = self._call(self._stub.ListModels, pb.ListModelsRequest(name=name), "author")
+        for known in listed.models:
+            if known.version == version and known.state not in _UNRELEASED:
+                state = ModelState.Name(known.state)
+                log.info("model %s %s was released before: %s", name, version, state)
+                return
         self._call(self._stub.SubmitModel, request, "author")
         approval = pb.ApproveModelRequest(
             name=name, version=version, note="released with the local stack"
