@@ -4,14 +4,17 @@ import itertools
 import json
 import logging
 import re
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from twinmesh_cli.governance_door import REFUSED, UNUSABLE, print_json, unusable
-from twinmesh_sdk.core.errors import InvalidInputError, TwinError
+from twinmesh_sdk.core.errors import InvalidInputError, LimitExceededError, TwinError
 
 if TYPE_CHECKING:
     from governance.decide.compat.case import Case, Format, Side
@@ -22,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 MAX_FILES: Final = 500
+MAX_CASE_S: Final = 30
 MAX_LINES: Final = 100_000
 MAX_LINE_CHARS: Final = 16 * 1024 * 1024
 _IMPORT: Final = re.compile(r'^\s*import\s+(?:public\s+|weak\s+)?"([^"]+)"\s*;', re.MULTILINE)
@@ -68,7 +72,8 @@ def check(
         if kind is None or len(schemas) < 2:
             raise click.UsageError("give --format, OLD and NEW; or --batch FILE")
         case = _case(kind, profile, mode, schemas)
-        changes = _checker()(case)
+        with deadline():
+            changes = _checker()(case)
     except TwinError as error:
         raise unusable(error) from error
     compatible = not any(change.breaking for change in changes)
@@ -100,7 +105,8 @@ def _check_batch(file: Path, profile: str) -> int:
             if not isinstance(value, dict):
                 raise InvalidInputError("a case is a JSON object")
             name = value.get("id", name)
-            answer = _verdict(checker(case_of(value, profile=profile)), whole=False)
+            with deadline():
+                answer = _verdict(checker(case_of(value, profile=profile)), whole=False)
         except (TwinError, ValueError, RecursionError) as error:
             unusable_lines += 1
             answer = {"compatible": None, "reasons": [], "error": str(error)}
@@ -110,6 +116,31 @@ def _check_batch(file: Path, profile: str) -> int:
             answer = {"compatible": None, "reasons": [], "error": f"fault: {error!r}"}
         click.echo(json.dumps({"id": name, **answer}, ensure_ascii=False))
     return UNUSABLE if unusable_lines else 0
+
+
+@contextmanager
+def deadline(seconds: float = MAX_CASE_S) -> Iterator[None]:
+    """Give one case so long: a regular expression in a schema may take for ever.
+
+    Only in the main thread, where signals arrive; elsewhere the caller keeps the time.
+
+    Raises:
+        LimitExceededError: It took longer.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise LimitExceededError(f"comparing them takes more than {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:

@@ -1,9 +1,12 @@
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
 
 from twinmesh_cli.contract import contract
+from twinmesh_cli.contract_check import deadline
+from twinmesh_sdk.core.errors import LimitExceededError
 
 OLD = 'syntax = "proto3"; package a.v1; message M { string a = 1; string b = 2; }'
 NEW = 'syntax = "proto3"; package a.v1; message M { string a = 1; }'
@@ -147,3 +150,11 @@ def test_a_batch_names_its_own_schemas(run, tmp_path):
 
     assert code == 2
     assert "--batch" in said
+
+
+def test_a_pattern_that_takes_for_ever_is_given_up():
+    with pytest.raises(LimitExceededError, match=r"more than 0\.05 s"), deadline(0.05):
+        re.search("^(a+)+$", "a" * 60 + "b")
+
+    with deadline(0.05):
+        assert re.search("^a+$", "aa")
