@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from governance.adapters.memory import MemoryRegistry, MemoryShadows
 from governance.adapters.migration import migrate
 from governance.adapters.postgres import PostgresRegistry, PostgresShadows, RegistryOutbox
-from governance.decide.drift import DriftRule, RollbackRule
+from governance.decide import drift
+from governance.decide.drift import Drifting, DriftRule, RollbackRule
 from governance.decide.promotion import Continue, PromotionRule
 from governance.model.contracts import Contract, ContractState, Version
 from governance.model.releases import (
@@ -28,7 +29,14 @@ from governance.ports.shadows import Measured
 from governance.usecases.authority import Authority
 from governance.usecases.judging import JudgeModels
 from governance.usecases.retraining import AnswerRetraining
-from governance.usecases.shadows import Figures, ForgetMeasured, ReadShadows, Rules, Runners
+from governance.usecases.shadows import (
+    Figures,
+    ForgetMeasured,
+    ReadShadows,
+    Rules,
+    Runners,
+    Watchman,
+)
 from twinmesh_sdk.core.errors import ConflictError, ForbiddenError, NotFoundError
 from twinmesh_sdk.core.ids import AssetId, Tenant
 from twinmesh_sdk.testing.clock import SimulatedClock
@@ -201,6 +209,7 @@ async def test_a_window_is_kept_once(mesh):
     assert await mesh.store.measured() == [(ACME, MODEL)]
     assert await mesh.store.figures(asked(), before=START + WINDOW, limit=5) == figures[:1]
     assert await mesh.store.figures(asked(), limit=1) == figures[1:]
+    assert await mesh.store.figures(asked(), first=True, limit=1) == figures[:1]
     assert await compared_with(mesh.store, GLOBEX) == []
 
 
@@ -366,6 +375,16 @@ async def test_drift_asks_for_one_retraining_and_a_draft_answers_it(mesh, who):
     assert [a for a, *_ in await mesh.audited()] == [
         "model.answer_retraining", "model.ask_retraining",
     ]  # fmt: skip
+
+
+async def test_the_first_windows_teach_however_many_follow(mesh, monkeypatch):
+    """A slow drift does not teach what is normal once its beginning is out of sight."""
+    monkeypatch.setattr(drift, "MAX_WINDOWS", 20)
+    await mesh.holds(ACTIVE)
+    values = [0.01 * (-1) ** n for n in range(10)] + [0.02 * n for n in range(200)]
+    await mesh.store.add([window(n, residual=value) for n, value in enumerate(values)])
+    seen, _ = await Watchman(mesh.figures, RULES.drift).look(ACME, ACTIVE, [])
+    assert isinstance(seen, Drifting)
 
 
 async def test_another_tenant_sees_none_of_it(mesh, who):

@@ -59,9 +59,10 @@ class ShadowStore(Protocol):
         *,
         since: datetime | None = None,
         before: datetime | None = None,
+        first: bool = False,
         limit: int,
     ) -> list[WindowFigures]:
-        """Return the last windows of a version between two plant times, in their order."""
+        """Return the last, or first, windows of a version between two plant times, in order."""
         ...
 
     async def forget(self, *, before: datetime, limit: int) -> int:

@@ -129,11 +129,19 @@ class Figures:
         )
         return ruled.settled(found)
 
-    async def since_active(self, tenant: Tenant, model: ModelVersion) -> Sequence[WindowFigures]:
-        """Return a version's windows since it is active, those that are whole."""
+    async def since_active(
+        self, tenant: Tenant, model: ModelVersion, *, first: int = 0
+    ) -> Sequence[WindowFigures]:
+        """Return a version's last windows since it is active, those that are whole.
+
+        Args:
+            first: Return so many of the first windows instead.
+        """
         assert model.activation is not None
         since = model.activation.effective_from
         of = await self._measured(tenant, model)
+        if first:
+            return await self._store.figures(of, since=since, first=True, limit=first)
         return ruled.settled(
             await self._store.figures(of, since=since, limit=drift.MAX_WINDOWS + 1)
         )
@@ -169,24 +177,27 @@ class Watchman:
         start, rule = model.activation.effective_from, self._rule
         mine = await self._figures.since_active(tenant, model)
         before = predecessor(model, others)
-        earlier = (
-            await self._figures.last_of(tenant, before, before=start, windows=rule.learned_windows)
-            if before is not None
-            else []
-        )
-        enough = len(earlier) >= rule.learned_windows
+        taught: Sequence[WindowFigures] = ()
+        if before is not None:
+            taught = await self._figures.last_of(
+                tenant, before, before=start, windows=rule.learned_windows
+            )
+        if len(taught) < rule.learned_windows:
+            first = await self._figures.since_active(tenant, model, first=rule.learned_windows)
+            taught = [window for window in first if mine and window.at <= mine[-1].at]
+            mine = [window for window in mine if not taught or window.at > taught[-1].at]
 
         def both() -> tuple[Drift, Drift]:
             residuals = watch(
                 residual_figures(mine),
                 rule,
-                learned_from=residual_figures(earlier) if enough else None,
+                learned_from=residual_figures(taught),
             )
             errors = watch(
                 error_figures(mine),
                 rule,
                 side=Side.UP,
-                learned_from=error_figures(earlier) if enough else None,
+                learned_from=error_figures(taught),
             )
             return residuals, errors
 

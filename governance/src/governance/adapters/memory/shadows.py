@@ -59,6 +59,7 @@ class MemoryShadows:
         *,
         since: datetime | None = None,
         before: datetime | None = None,
+        first: bool = False,
         limit: int,
     ) -> list[WindowFigures]:
         """See `ShadowStore.figures`."""
@@ -68,7 +69,8 @@ class MemoryShadows:
             if (since is None or w.measurement.from_at >= since)
             and (before is None or w.measurement.from_at < before)
         ]
-        return figures_of(found)[-limit:]
+        windows = figures_of(found)
+        return windows[:limit] if first else windows[-limit:]
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """See `ShadowStore.forget`."""

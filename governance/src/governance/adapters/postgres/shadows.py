@@ -97,6 +97,7 @@ class PostgresShadows:
         *,
         since: datetime | None = None,
         before: datetime | None = None,
+        first: bool = False,
         limit: int,
     ) -> list[WindowFigures]:
         """See `ShadowStore.figures`."""
@@ -116,10 +117,12 @@ class PostgresShadows:
             query = query.where(held.from_at >= since)
         if before is not None:
             query = query.where(held.from_at < before)
-        last = query.group_by(held.from_at).order_by(held.from_at.desc()).limit(limit)
+        order = held.from_at if first else held.from_at.desc()
+        query = query.group_by(held.from_at).order_by(order).limit(limit)
         async with self._begin() as connection:
-            found = (await connection.execute(last)).mappings().all()
-        return [rows.figures_of(dict(row)) for row in reversed(found)]
+            found = (await connection.execute(query)).mappings().all()
+        windows = [rows.figures_of(dict(row)) for row in found]
+        return windows if first else windows[::-1]
 
     async def forget(self, *, before: datetime, limit: int) -> int:
         """See `ShadowStore.forget`."""
