@@ -253,7 +253,11 @@ def test_a_key_selects_nothing_abstract():
     [
         ("", "type T @extends { id: ID! }", {"EXTENSION_WITH_NO_BASE"}),
         ("", "extend type T { id: ID! }", {"EXTENSION_WITH_NO_BASE"}),
-        ("", 'type T @extends @key(fields: "id") { id: ID! @external }', set()),
+        (
+            "",
+            'type T @extends @key(fields: "id") { id: ID! @external }',
+            {"EXTENSION_WITH_NO_BASE"},
+        ),
         (V2, "type T @extends { id: ID! }", set()),
         (V2, "extend type T { id: ID! }", {"EXTENSION_WITH_NO_BASE"}),
         (V2, 'interface T @extends @key(fields: "id") { id: ID! @external }', set()),
@@ -262,3 +266,27 @@ def test_a_key_selects_nothing_abstract():
 )
 def test_an_extension_needs_a_definition_somewhere(header, sdl, expected):
     assert codes(header=header, a="type Query { t: T }\n" + sdl) == expected
+
+
+def test_an_extension_of_federation_1_is_content_with_any_definition_elsewhere():
+    extending = 'type T @extends @key(fields: "id") { id: ID! @external %s: Int }'
+
+    first, second = "type Query { t: T } " + extending % "a", extending % "b"
+    assert codes(header="", a=first, b=second) == set()
+    assert codes(header="", a=first, b=second.replace("type", "extend type")) == {
+        "EXTENSION_WITH_NO_BASE"
+    }
+
+
+def test_a_type_of_federation_1_of_which_nothing_is_left_is_told():
+    sdl = "type User { name: String @external } type Query { user: User }"
+
+    assert codes(header="", a=sdl) == {"TYPE_WITH_ONLY_UNUSED_EXTERNAL"}
+    assert codes(header="", a=sdl.replace("user: User", "x: Int")) == set()
+
+
+@pytest.mark.parametrize("header", ["", V2])
+def test_a_directive_definition_knows_its_types(header):
+    assert codes(header=header, a=QUERY + "directive @d(x: Nope) on FIELD") == {"INVALID_GRAPHQL"}
+    known = "scalar Yes directive @d(x: [Yes!]) on FIELD"
+    assert codes(header=header, a=QUERY + known) == set()

@@ -167,12 +167,21 @@ def _read(
         return None
     note_possible(schema)
     unmarked = settle_external(schema)
-    if schema.is_v1:
-        upgrade_v1(schema)
+    emptied = upgrade_v1(schema) if schema.is_v1 else []
+    issues += [
+        CompositionIssue(
+            "TYPE_WITH_ONLY_UNUSED_EXTERNAL",
+            f"[{subgraph.name}] {name} has only @external fields, which nothing needs",
+            (subgraph.name,),
+            name,
+            "Give it a field that this subgraph resolves, or a key; or remove it.",
+        )
+        for name in emptied
+    ]
     schema.provided = settle_shareable(schema)
     found_issues = SubgraphRules(schema, unmarked).check()
     issues += found_issues
-    return None if found_issues or problems else schema
+    return None if found_issues or problems or emptied else schema
 
 
 def _hint(code: str) -> str:

@@ -98,6 +98,7 @@ class GraphQLRules:
             self._where = name
             if root is not None and root.kind != kinds.OBJECT:
                 self._say(f"The {kind} root type {name} must be an object type.")
+        self._check_directive_definitions()
         # With the query types that held the federation's own fields only, which are gone by now.
         declared = {
             d.name.value for d in self._document.definitions if isinstance(d, TypeDefinitionNode)
@@ -122,6 +123,16 @@ class GraphQLRules:
             self._where = info.name
             self._check_implementations(info)
         return self.problems
+
+    def _check_directive_definitions(self) -> None:
+        defined = {
+            d.name.value for d in self._document.definitions if isinstance(d, TypeDefinitionNode)
+        }
+        for directive in self._schema.directive_definitions.values():
+            self._where = f"@{directive.name.value}"
+            for argument in directive.arguments or ():
+                if _named(argument.type) not in defined | _BUILT_IN:
+                    self._say(f"Unknown type {_named(argument.type)!r} at {self._where}.")
 
     # ------------------------------------------------------------------ shapes
 

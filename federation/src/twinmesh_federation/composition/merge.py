@@ -90,9 +90,7 @@ class Merger:
             )
             return None
         kind = next(iter(found))
-        if name not in ("Query", "Mutation", "Subscription") and all(
-            self._only_extends(graph, info) for graph, info in sources.items()
-        ):
+        if name not in ("Query", "Mutation", "Subscription") and self._lacks_definition(sources):
             self._add(
                 "EXTENSION_WITH_NO_BASE",
                 f"{name} is only ever extended",
@@ -102,12 +100,16 @@ class Merger:
             )
         return MergedType(name, kind, sources)
 
-    def _only_extends(self, graph: str, info: TypeDef) -> bool:
-        """Tell whether a subgraph relies on another to define the type."""
-        if not info.defined:
-            return True
-        v1_object = self._schemas[graph].is_v1 and info.kind == kinds.OBJECT
-        return v1_object and info.has("extends") and not info.has("key")
+    def _lacks_definition(self, sources: dict[str, TypeDef]) -> bool:
+        """Tell whether a type is only extended; for federation 1, by someone who defines it not."""
+        defining = {graph for graph, info in sources.items() if info.defined}
+        return not defining or any(
+            self._schemas[graph].is_v1
+            and info.kind == kinds.OBJECT
+            and info.extension
+            and not defining - {graph}
+            for graph, info in sources.items()
+        )
 
     def _merge_type(self, merged: MergedType, use: EnumUse) -> None:
         for info in merged.sources.values():

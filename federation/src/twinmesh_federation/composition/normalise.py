@@ -81,23 +81,31 @@ def note_possible(schema: SubgraphSchema) -> None:
     schema.possible = possible
 
 
-def upgrade_v1(schema: SubgraphSchema) -> None:
+def upgrade_v1(schema: SubgraphSchema) -> list[str]:
     """Bring a federation 1 subgraph to federation 2 terms.
 
     There, everything could be shared, and @external was tolerated where it says nothing.
+
+    Returns:
+        Types in use of which nothing is left.
     """
     for info in schema.types.values():
         _drop_tolerated(info, schema)
     _prune_field_sets(schema)
     used = used_fields(schema)
+    gone: set[str] = set()
     for name in list(schema.types):
         info = schema.types[name]
         if info.kind == kinds.OBJECT:
             _settle_v1_fields(info, used)
             if not info.fields:
+                gone.add(name)
                 del schema.types[name]
                 for kind in [k for k, v in schema.roots.items() if v == name]:
                     del schema.roots[kind]
+    named = {item.type.name for info in schema.types.values() for item in info.fields.values()}
+    named |= {member for info in schema.types.values() for member in info.members}
+    return sorted(gone & named)
 
 
 def _drop_tolerated(info: TypeDef, schema: SubgraphSchema) -> None:
