@@ -222,6 +222,8 @@ async def test_a_recall_withdraws_what_is_open_and_lets_another_version_go_on(ki
         await mesh.send(columns, 0, 1500)
         (item,) = await opened(kit, door)
         assert not item["withdrawn"]
+        # All rows are decided: the recall has the last word, not a row that nobody may judge.
+        await seen(kit, door.maintenance, lambda held: held["trust"]["ageS"] < 30)
 
         await mesh.release_model(("1.0.0", None, 1500), ("2.0.0", 1500, None))
         await mesh.recall_model("1.0.0")
