@@ -65,6 +65,7 @@ def _supergraphs() -> Iterator[tuple[Supergraph, dict[str, Any], dict[str, Any]]
 def planning() -> dict[str, Any]:
     """Plan each audit query without any cache, over the given and over our own supergraph."""
     times: list[float] = []
+    cpu: list[float] = []
     fewer = equal = more = refused = 0
     for supergraph, suite, plans in _supergraphs():
         for test in suite["tests"]:
@@ -77,32 +78,37 @@ def planning() -> dict[str, Any]:
             except PlanError:
                 refused += 1
                 continue
-            times += [seconds for seconds, _ in taken]
+            times += [seconds for seconds, _, _ in taken]
+            cpu += [seconds for _, seconds, _ in taken]
             reference = plans.get(test["name"], {})
             if "node" in reference:
-                ours, theirs = _fetches(taken[0][1]), _fetches(reference["node"])
+                ours, theirs = _fetches(taken[0][2]), _fetches(reference["node"])
                 fewer, equal, more = (
                     fewer + (ours < theirs), equal + (ours == theirs), more + (ours > theirs),
                 )  # fmt: skip
     times.sort()
+    cpu.sort()
     return {
         "plans": len(times) // ROUNDS,
         "refused": refused,
         "p50_ms": times[len(times) // 2] * 1e3,
         "p99_ms": times[int(len(times) * 0.99)] * 1e3,
         "max_ms": times[-1] * 1e3,
+        "cpu_p50_ms": cpu[len(cpu) // 2] * 1e3,
+        "cpu_p99_ms": cpu[int(len(cpu) * 0.99)] * 1e3,
         "fetches_fewer_than_reference": fewer,
         "fetches_equal": equal,
         "fetches_more": more,
     }
 
 
-def _timed(supergraph: Supergraph, document: Any) -> tuple[float, Any]:  # noqa: ANN401 - a document
+def _timed(supergraph: Supergraph, document: Any) -> tuple[float, float, Any]:  # noqa: ANN401 - a document
     planner = Planner(supergraph)
     gc.collect(0)
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.thread_time()
     plan = planner.plan(document)
-    return time.perf_counter() - started, plan.to_json()["node"]
+    took, cpu = time.perf_counter() - started, time.thread_time() - worked
+    return took, cpu, plan.to_json()["node"]
 
 
 def _fetches(node: dict[str, Any] | None) -> int:
