@@ -60,7 +60,8 @@ class Projection:
         self._flags = flags
         self._by_type: dict[tuple[int, str], Complete] = {}
         self._kept: list[object] = []
-        self._root = self._object(list(operation.selections), operation.root)
+        self._operation = operation
+        self._root: Complete | None = None
         self._straight = StraightShapes(
             supergraph, self._collected, self._tells_types_apart, denied
         ).compiled(list(operation.selections), operation.root)
@@ -78,6 +79,8 @@ class Projection:
             return self._straight(data), []
         except SURPRISES:
             pass  # the careful way finds out what is amiss
+        if self._root is None:
+            self._root = self._object(list(self._operation.selections), self._operation.root)
         shaping = Shaping(covered)
         shaped = self._root(data, shaping)
         return (None if shaped is INVALID else shaped), shaping.errors
