@@ -467,6 +467,8 @@ def _list_impact(found: Any) -> None:  # noqa: ANN401 - any answer with an impac
         )
     if found.truncated:
         click.echo("there is more: see --limit")
+    if not found.outputs and not found.receipts:
+        click.echo("no decision is known that stands on it, and nobody who consumed one", err=True)
 
 
 def _show(answer: Any, *, as_json: bool) -> None:  # noqa: ANN401 - any answer with a model
