@@ -14,7 +14,6 @@ from twinmesh_local.mesh import Mesh
 from twinmesh_sdk.core.errors import TwinError
 
 ROOT = Path(__file__).resolve().parents[2]
-SEED = "20261124"
 RUN_S = 900
 BACK_S = 90
 VICTIMS = (
@@ -33,9 +32,9 @@ VICTIMS = (
 )
 
 
-def demo(state, log):
+def demo(state, log, seed):
     return subprocess.Popen(
-        ["make", "--no-print-directory", "demo", "ONCE=1", f"SEED={SEED}"],
+        ["make", "--no-print-directory", "demo", "ONCE=1", f"SEED={seed}"],
         cwd=ROOT,
         env={**os.environ, "TWINMESH_STATE": str(state)},
         stdin=subprocess.DEVNULL,
@@ -112,12 +111,12 @@ def ids(report):
 
 @pytest.mark.slow
 @pytest.mark.timeout(2 * RUN_S)
-def test_killing_each_process_changes_neither_counts_nor_work_items(tmp_path):
-    with (tmp_path / "undisturbed.log").open("w") as log:
-        undisturbed = report_of(demo(tmp_path / "undisturbed", log))
+def test_killing_each_process_changes_neither_counts_nor_work_items(simulated, tmp_path):
+    undisturbed = simulated.report
     assert undisturbed["failures"] == []
+    seed = undisturbed["seed"]
     with (tmp_path / "disturbed.log").open("w") as log:
-        process = demo(tmp_path / "disturbed", log)
+        process = demo(tmp_path / "disturbed", log, seed)
         try:
             recovered = kill_each_in_turn(process, Mesh(tmp_path / "disturbed"))
         except BaseException:
@@ -125,7 +124,7 @@ def test_killing_each_process_changes_neither_counts_nor_work_items(tmp_path):
             raise
         disturbed = report_of(process)
     with (tmp_path / "again.log").open("w") as log:
-        again = report_of(demo(tmp_path / "disturbed", log))
+        again = report_of(demo(tmp_path / "disturbed", log, seed))
     print(f"kill -9, seconds until ready again: {recovered}")
     print(f"readings {undisturbed['readings']} undisturbed, {disturbed['readings']} disturbed")
     assert set(recovered) == set(VICTIMS), "the replay ended before every process was killed"
