@@ -162,12 +162,16 @@ class State:
             "twins": self.twins,
         }
         write_json(self.folder / "state.json", value)
+        self._save_secrets()
+
+    def _save_secrets(self) -> None:
         write_json(self.folder / "credentials.json", self.secrets)
 
     def secret(self, name: str) -> str:
-        """Return a generated secret, made at the first call."""
+        """Return a generated secret, made and kept at the first call: the next start has it too."""
         if name not in self.secrets:
             self.secrets[name] = new_secret()
+            self._save_secrets()
         return self.secrets[name]
 
     def claim_ports(self, names: Iterable[str]) -> None:

@@ -58,6 +58,22 @@ async def test_a_replay_of_the_past_leaves_the_clock_alone(store, pacer):
     assert store.clock.speed == 1.0
 
 
+async def test_a_clock_that_passed_the_first_row_but_not_the_last_is_the_pace(store, pacer):
+    await pacer.jump(10**15 + 2 * 10**6, speed=1.0)
+    await pacer.jump(10**15, speed=60.0, until_us=10**15 + 10**9)
+    assert store.clock.at(WALL_US) == 10**15 + 2 * 10**6, "it never goes back"
+    assert store.clock.speed == 60.0
+    assert pacer.pace == store.clock, "no row is due before its time has come for everyone"
+
+
+async def test_a_clock_that_passed_the_last_row_is_left_alone(store, pacer):
+    await pacer.jump(10**15 + 10**9, speed=1.0)
+    ahead = store.clock
+    await pacer.jump(10**15, speed=60.0, until_us=10**15 + 10**9)
+    assert store.clock == ahead
+    assert pacer.due_us() == 10**15
+
+
 async def test_a_plant_that_lived_in_wall_time_never_goes_behind_it(store, pacer):
     pacer.lived = True
     await pacer.jump(10**15, speed=300.0)

@@ -103,3 +103,10 @@ def test_an_unreadable_state_says_how_to_go_on(tmp_path, text):
 def test_an_empty_folder_has_no_mesh(tmp_path):
     with pytest.raises(NotFoundError):
         State.load(tmp_path)
+
+
+def test_a_secret_is_kept_when_it_is_made_not_when_the_state_is_saved_next(tmp_path):
+    state = State.open(tmp_path / "state", graph=None)
+    state.save()
+    made = state.secret("models/key")
+    assert State.load(tmp_path / "state").secret("models/key") == made

@@ -101,13 +101,26 @@ class Pacer:
         """Return the clock in force: none means wall time, once the plant has lived in it."""
         return await self._store.read() or (WALL if self.lived else None)
 
-    async def jump(self, to_us: int, *, speed: float) -> None:
-        """Let the pace stand at `to_us` and run at `speed`; the clock too unless it is ahead."""
-        current = await self._current()
+    async def jump(self, to_us: int, *, speed: float, until_us: int | None = None) -> None:
+        """Let the pace stand at `to_us` and run at `speed`; the clock too unless it is ahead.
+
+        Args:
+            to_us: Plant time of the first row.
+            speed: Plant seconds per second.
+            until_us: Plant time at which what is paced ends. A clock that is ahead of the first
+                row but not of the last runs on from where it stands, at `speed`, and is the pace:
+                else rows would come from a future that it never reaches. Without it, a clock that
+                is ahead is left alone.
+        """
+        kept = await self._store.read()
+        current = kept or (WALL if self.lived else None)
         now_us = self._wall()
         pace = PlantTime(p0_us=to_us, speed=speed, w0_us=now_us)
-        if moved(current, to_us=to_us, speed=speed, at_wall_us=now_us) == pace:
-            await self._store.write(pace)
+        clock = moved(current, to_us=to_us, speed=speed, at_wall_us=now_us)
+        overlaps = kept is not None and until_us is not None and clock.p0_us < until_us
+        if clock == pace or overlaps:
+            pace = clock
+            await self._store.write(clock)
             await asyncio.sleep(SPREAD_S)
         self.pace = pace
 

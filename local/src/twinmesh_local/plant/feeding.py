@@ -221,7 +221,7 @@ class PlantRun:
             if journal.phase is Phase.LIVE and speed == LIVE_SPEED:
                 await pacer.follow()
             else:
-                await pacer.jump(start_us, speed=speed)
+                await pacer.jump(start_us, speed=speed, until_us=end_us)
             journal.pace = pacer.pace
             self._save()
         else:
